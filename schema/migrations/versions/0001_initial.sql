@@ -1,0 +1,255 @@
+-- Feedline's first schema. Identifiers of messages and feeds carry their day (worker/core/ids.py), so that the tables
+-- which grow without end are partitioned by day and dropped by retention, and an identifier alone finds its partition.
+
+CREATE TABLE schema_compatibility (
+    one             boolean PRIMARY KEY DEFAULT true CHECK (one),
+    readable_since  text NOT NULL              -- the oldest revision whose workers may run on this schema
+);
+INSERT INTO schema_compatibility (readable_since) VALUES ('0001');
+
+-- One authorisation: an application acting for a selling partner in a region. Connections of one seller share it.
+CREATE TABLE account (
+    id                  integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    client_id           text NOT NULL,
+    selling_partner_id  text NOT NULL,
+    region              text NOT NULL CHECK (region IN ('NA', 'EU', 'FE')),
+    client_secret       bytea,                 -- sealed; NULL: FEEDLINE_LWA_CLIENT_SECRET
+    refresh_token       bytea NOT NULL,        -- sealed
+    access_token        bytea,                 -- sealed
+    access_expires_at   timestamptz,
+    token_generation    bigint NOT NULL DEFAULT 0,
+    renewing_until      timestamptz,           -- lease of the one worker that renews the token
+    authorization_fault text,                  -- NULL: authorised, as far as is known
+    UNIQUE (client_id, selling_partner_id, region)
+);
+
+CREATE TABLE connection (
+    id              integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name            text NOT NULL UNIQUE,
+    account_id      integer NOT NULL REFERENCES account,
+    marketplace_id  text NOT NULL,
+    settings        jsonb NOT NULL,            -- the connection file's entry, completed by its rules and mapping sets, without secrets
+    paused          boolean NOT NULL DEFAULT false,
+    revision        integer NOT NULL DEFAULT 1,
+    applied_at      timestamptz NOT NULL DEFAULT now()
+);
+
+-- Token buckets and sliding windows of Amazon's usage plans, one account for the whole fleet.
+CREATE TABLE quota (
+    account_id  integer NOT NULL REFERENCES account ON DELETE CASCADE,
+    operation   text NOT NULL,
+    rate        double precision NOT NULL,     -- tokens a second, as told by Amazon or published
+    burst       integer NOT NULL,
+    tokens      double precision NOT NULL,
+    updated_at  timestamptz NOT NULL,
+    leases      jsonb NOT NULL DEFAULT '{}',   -- calls under way: lease -> end of its life (epoch seconds)
+    recent      double precision[] NOT NULL DEFAULT '{}', -- sliding windows: when the last calls ended (epoch seconds)
+    waiting_until timestamptz,
+    PRIMARY KEY (account_id, operation)
+);
+
+CREATE SEQUENCE message_id AS bigint CACHE 1;
+CREATE SEQUENCE feed_id AS bigint;
+
+-- What identifies a message. A unique index must hold the partition key, so this is a table of its own.
+CREATE TABLE identity (
+    source       text NOT NULL,
+    external_id  text NOT NULL,
+    message_id   bigint NOT NULL,
+    digest       bytea NOT NULL,
+    PRIMARY KEY (source, external_id)
+) PARTITION BY HASH (source, external_id);
+
+-- The message log.
+CREATE TABLE message (
+    id             bigint NOT NULL PRIMARY KEY,
+    received_at    timestamptz NOT NULL,
+    source         text NOT NULL,
+    external_id    text NOT NULL,
+    type           text NOT NULL,
+    connection     text,
+    connection_id  integer,                    -- NULL: a connection that did not exist
+    key            text,
+    facets         text[] NOT NULL,
+    sequence       bigint,
+    time           timestamptz,
+    traceparent    text,
+    warnings       jsonb,
+    body           bytea NOT NULL              -- data, as canonical JSON
+) PARTITION BY RANGE (id);
+CREATE INDEX message_by_key ON message (connection_id, key, id);
+CREATE INDEX message_by_external_id ON message (external_id);
+
+CREATE TABLE repeat (
+    message_id  bigint NOT NULL,
+    at          timestamptz NOT NULL
+);
+CREATE INDEX repeat_by_message ON repeat (message_id);
+
+-- The one terminal word for a message.
+CREATE TABLE outcome (
+    message_id       bigint NOT NULL PRIMARY KEY,
+    connection_id    integer,
+    type             text NOT NULL,
+    outcome          text NOT NULL CHECK (outcome IN
+        ('accepted', 'accepted_with_warnings', 'rejected', 'invalid', 'superseded', 'unchanged', 'skipped')),
+    reason           text,
+    superseded_by    bigint,
+    feed_id          bigint,
+    feed_message_id  integer,
+    issues           jsonb,
+    facets           jsonb,                    -- the fate of each facet, where they differ
+    decided_at       timestamptz NOT NULL,
+    CHECK ((outcome = 'superseded') = (superseded_by IS NOT NULL))
+) PARTITION BY RANGE (message_id);
+CREATE INDEX outcome_by_connection ON outcome (connection_id, decided_at);
+
+-- Deliveries that were refused, with their original bytes.
+CREATE TABLE rejected (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at            timestamptz NOT NULL,
+    queue         text NOT NULL,
+    content_type  text,
+    headers       jsonb NOT NULL,
+    body          bytea NOT NULL,
+    issues        jsonb NOT NULL,
+    source        text,
+    external_id   text,
+    type          text,
+    connection    text,
+    message_id    bigint,
+    state         text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'replayed', 'discarded'))
+);
+CREATE INDEX rejected_by_state ON rejected (state, id);
+CREATE INDEX rejected_by_external_id ON rejected (external_id);
+
+-- What Amazon says of a SKU.
+CREATE TABLE listing (
+    connection_id        integer NOT NULL REFERENCES connection,
+    sku                  text NOT NULL,        -- the upstream's, without the connection's prefix
+    product_type         text NOT NULL,
+    product_type_source  text NOT NULL CHECK (product_type_source IN ('amazon', 'fallback', 'manual')),
+    asin                 text,
+    channels             text[] NOT NULL,      -- fulfillment channel codes that Amazon reports
+    linked_at            timestamptz NOT NULL,
+    PRIMARY KEY (connection_id, sku)
+);
+
+CREATE TABLE feed (
+    id                   bigint PRIMARY KEY,
+    connection_id        integer NOT NULL REFERENCES connection,
+    kind                 text NOT NULL,
+    feed_type            text NOT NULL,
+    state                text NOT NULL CHECK (state IN ('cut', 'document_created', 'uploaded', 'submitting', 'in_queue',
+                             'in_progress', 'done', 'settled', 'cancelled', 'fatal', 'abandoned')),
+    split_id             bigint,               -- the group of undecided changes that this feed sends again
+    messages             integer NOT NULL CHECK (messages > 0),
+    first_message_id     integer NOT NULL,
+    document             bytea NOT NULL,       -- gzip of the exact bytes that are uploaded
+    document_bytes       integer NOT NULL,     -- uncompressed
+    created_at           timestamptz NOT NULL,
+    changed_at           timestamptz NOT NULL,
+    due_at               timestamptz,          -- when the next step may be taken; NULL: nothing more to do
+    claimed_until        timestamptz,
+    dispatched_until     timestamptz,
+    attempts             integer NOT NULL DEFAULT 0,
+    lease                text,                 -- the createFeed token that was taken when the feed was cut
+    amazon_document_id   text,
+    upload_url           bytea,                -- sealed: a presigned URL is a credential
+    submitted_at         timestamptz,          -- when createFeed was called
+    unclear_since        timestamptz,          -- createFeed's answer was lost
+    looks                integer NOT NULL DEFAULT 0,
+    amazon_feed_id       text,
+    result_document_id   text,
+    report               bytea,                -- gzip of Amazon's processing report
+    accepted             integer,
+    rejected             integer,
+    undecided            integer,
+    fault                text
+);
+CREATE INDEX feed_due ON feed (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX feed_by_lane ON feed (connection_id, kind, id);
+CREATE UNIQUE INDEX feed_amazon_id ON feed (connection_id, amazon_feed_id);
+
+CREATE TABLE feed_event (
+    feed_id  bigint NOT NULL,
+    at       timestamptz NOT NULL,
+    state    text NOT NULL,
+    note     text
+);
+CREATE INDEX feed_event_by_feed ON feed_event (feed_id);
+
+-- One numbered entry of a feed document, and the message versions that it carries.
+CREATE TABLE feed_message (
+    feed_id     bigint NOT NULL,
+    message_id  integer NOT NULL,
+    key         text NOT NULL,
+    change      jsonb NOT NULL,                -- worker/core/coalescing.py: Change
+    verdict     text CHECK (verdict IN ('accepted', 'accepted_with_warnings', 'rejected', 'undecided')), -- NULL, feed settled: accepted
+    issues      jsonb,
+    PRIMARY KEY (feed_id, message_id)
+) PARTITION BY RANGE (feed_id);
+
+-- All that is known of one key: what must still reach Amazon, what is on its way, what Amazon is known to have.
+-- Promise 2, at most one change in flight for a connection and SKU, is this table's primary key: a key has one feed_id.
+CREATE TABLE key_state (
+    connection_id    integer NOT NULL REFERENCES connection,
+    kind             text NOT NULL,
+    key              text NOT NULL,
+    state            text NOT NULL CHECK (state IN ('idle', 'unlinked', 'ready', 'held', 'in_feed')),
+    hold_reason      text,
+    linked           boolean NOT NULL DEFAULT false,
+    priority         smallint NOT NULL DEFAULT 1,
+    pending          jsonb,                    -- worker/core/coalescing.py: Change
+    pending_since    timestamptz,
+    versions         jsonb NOT NULL,
+    confirmed        jsonb NOT NULL DEFAULT '{}',
+    lead_time_said   smallint,
+    feed_id          bigint,
+    feed_message_id  integer,
+    split_id         bigint,
+    PRIMARY KEY (connection_id, kind, key),
+    CHECK ((state = 'in_feed') = (feed_id IS NOT NULL)),
+    CHECK ((feed_id IS NULL) = (feed_message_id IS NULL)),
+    CHECK ((state = 'held') = (hold_reason IS NOT NULL)),
+    CHECK (state NOT IN ('unlinked', 'ready', 'held') OR pending IS NOT NULL),
+    CHECK (state <> 'idle' OR pending IS NULL),
+    CHECK ((pending IS NULL) = (pending_since IS NULL))
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+CREATE INDEX key_ready ON key_state (connection_id, kind, priority, pending_since) WHERE state = 'ready' AND split_id IS NULL;
+CREATE INDEX key_split ON key_state (split_id) WHERE split_id IS NOT NULL;
+CREATE INDEX key_unlinked ON key_state (connection_id, priority, pending_since) WHERE state = 'unlinked';
+CREATE INDEX key_held ON key_state (connection_id, hold_reason) WHERE state = 'held';
+
+-- A lane: one connection and one kind, what may share a feed. Its row is the lock under which feeds are cut.
+CREATE TABLE lane (
+    connection_id    integer NOT NULL REFERENCES connection,
+    kind             text NOT NULL,
+    next_message_id  integer NOT NULL DEFAULT 1,
+    not_before       timestamptz,              -- no token before then
+    dispatched_until timestamptz,
+    failing_feeds    integer NOT NULL DEFAULT 0, -- feeds in a row without one accepted message
+    failing_size     integer NOT NULL DEFAULT 0, -- messages in the first of them
+    PRIMARY KEY (connection_id, kind)
+);
+
+-- Undecided changes that go again in a feed of their own, until the culprit is alone.
+CREATE TABLE split (
+    id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    connection_id   integer NOT NULL REFERENCES connection,
+    kind            text NOT NULL,
+    parent_feed_id  bigint NOT NULL,
+    messages        integer NOT NULL,
+    reason          text NOT NULL
+);
+CREATE INDEX split_by_lane ON split (connection_id, kind, id);
+
+-- Events committed with the change that they tell of, published after. One row for all outcomes of a transaction.
+CREATE TABLE outbox (
+    id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind           text NOT NULL,
+    refs           bigint[],
+    payload        jsonb,
+    created_at     timestamptz NOT NULL
+);
+

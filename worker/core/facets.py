@@ -1,0 +1,32 @@
+"""Facets: the separately changeable parts of a key, as the template makes them from a message."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from worker.core.issues import Issue
+from worker.core.json import JsonValue
+
+PRICE: Final = "price"
+QUANTITY: Final = "quantity"
+HANDLING_TIME: Final = "handling_time"
+
+
+class Value(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one facet shall be at Amazon.
+
+    `value`: a price is decimal text with the message's own digits ("19.90"), a quantity or handling time an int,
+    a further attribute any JSON. `cleared` says that the template sets the facet to empty; `value` is then None.
+    """
+
+    value: JsonValue = None
+    cleared: bool = False
+
+
+class Facets(msgspec.Struct, frozen=True):
+    """What a template makes of one message: its facets, or the faults that make the whole message invalid."""
+
+    values: Mapping[str, Value]
+    warnings: tuple[Issue, ...] = ()
+    faults: tuple[Issue, ...] = ()

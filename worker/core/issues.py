@@ -1,0 +1,128 @@
+"""An issue: one complaint about a message, ours or Amazon's; and the catalogue of ours.
+
+A code is a promise: once released it keeps its meaning. The reference page and `--json` output come from `FAULTS`.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+
+class Severity(StrEnum):
+    """Amazon's three severities (Listings feed processing report, schema v2)."""
+
+    ERROR = "ERROR"
+    WARNING = "WARNING"
+    INFO = "INFO"
+
+
+class Issue(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What is wrong, where, with which value, and what to do about it.
+
+    `field` and `value` name the message's own field; `attribute` is Amazon's name where Amazon complains.
+    """
+
+    code: str
+    message: str
+    severity: Severity = Severity.ERROR
+    field: str | None = None
+    value: str | None = None
+    remedy: str | None = None
+    attribute: str | None = None
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """A complaint of our own: `says` and `do` are templates over the keyword arguments of `issue`."""
+
+    code: str
+    says: str
+    do: str
+    severity: Severity = Severity.ERROR
+
+
+LONGEST_SHOWN_VALUE: Final = 80
+"""Characters of an offending value that an issue repeats: enough to find it, too few to flood a log."""
+
+
+def shown(value: object) -> str:
+    """Return *value* as an issue shows it: printable, and at most `LONGEST_SHOWN_VALUE` characters."""
+    text = value if isinstance(value, str) else repr(value) if isinstance(value, (bool, type(None))) else str(value)
+    text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[: LONGEST_SHOWN_VALUE + 1])
+    return text if len(text) <= LONGEST_SHOWN_VALUE else text[: LONGEST_SHOWN_VALUE - 1] + "…"
+
+
+def _catalogue(*faults: Fault) -> Mapping[str, Fault]:
+    return {fault.code: fault for fault in faults}
+
+
+FAULTS: Final = _catalogue(
+    # At the door: the delivery as a whole.
+    Fault("BODY_TOO_LARGE", "The body has {value} bytes; at most 1 MiB (1048576) is read.", "Split the batch, or send fewer fields."),
+    Fault("NOT_JSON", "The body is not JSON: {reason}", "Send one JSON object in UTF-8."),
+    Fault("NOT_UTF8", "The body is not UTF-8.", "Encode the JSON as UTF-8."),
+    Fault("DUPLICATE_KEY", "The key {value} stands twice in one JSON object.", "Send every key once."),
+    Fault("TOO_DEEP", "The JSON is nested more than {limit} levels deep.", "Send flat fields."),
+    Fault("NUMBER_OUT_OF_RANGE", "A number has more than {limit} digits.", "Send numbers of a sensible size."),
+    Fault(
+        "CONTENT_TYPE_UNKNOWN",
+        "The content type {value} is not one of ours.",
+        "Use application/cloudevents+json, application/cloudevents-batch+json, or CloudEvents headers with application/json.",
+    ),
+    Fault("NOT_CLOUDEVENT", "The body is neither a CloudEvent nor a Dramatiq message: {reason}", "Send an object with specversion 1.0, id, source and type."),
+    Fault("ACTOR_UNKNOWN", "The actor {value} takes no messages from outside.", "Name stage_inventory, stage_listing or stage_shipment, with one argument: the CloudEvent."),
+    # At the door: the event.
+    Fault("ATTRIBUTE_MISSING", "The CloudEvents attribute {field} is missing.", "Give every event id, source, type and specversion."),
+    Fault("ATTRIBUTE_INVALID", "The CloudEvents attribute {field} is not valid: {reason}", "Correct {field}."),
+    Fault("TYPE_UNKNOWN", "The type {value} is not one of ours.", "Use feedline.inventory.v1, feedline.listing.v1 or feedline.shipment.v1."),
+    Fault("WRONG_QUEUE", "The type {value} does not belong on this queue.", "Publish it with a routing key that begins with {limit}."),
+    Fault("TIME_IN_FUTURE", "The time {value} is more than a day ahead of the clock.", "Correct the sender's clock."),
+    Fault("SEQUENCE_MISSING", "This source has given a sequence for this key before, and now gives none.", "Send sequence with every message of this source, or with none."),
+    Fault("ID_REUSED", "This source and id were used before for other content.", "Give every message an id of its own."),
+    # The data.
+    Fault("FIELD_MISSING", "The field {field} is missing.", "Send {field}."),
+    Fault("FIELD_INVALID", "The field {field} is not valid: {reason}", "Correct {field}."),
+    Fault("MONEY_INVALID", "The field {field} is not an amount of money: {reason}", 'Send a decimal with a point, as "19.99" or 19.99.'),
+    Fault("PRICE_NOT_POSITIVE", "The price {value} is not above zero.", "Send a price above zero."),
+    Fault("PRICE_TOO_PRECISE", "The price {value} has more than {limit} decimals, and {reason} has no more.", "Round the price."),
+    Fault("CURRENCY_MISMATCH", "The currency {value} is not the marketplace's, which is {limit}.", "Send prices in {limit}."),
+    Fault("QUANTITY_INVALID", "The quantity {value} is not a whole number of pieces: {reason}", "Send a whole number."),
+    Fault("QUANTITY_NEGATIVE", "The quantity {value} is below zero and goes as 0.", "Send zero or more.", Severity.WARNING),
+    Fault("HANDLING_TIME_INVALID", "The handling time {value} is not a whole number of days from 0 to 30.", "Send 0 to 30; Amazon takes no more."),
+    Fault("SKU_INVALID", "The SKU {value} is not valid: {reason}", "Send a SKU of 1 to 40 printable characters, with the connection's prefix counted."),
+    # The connection and its template.
+    Fault("CONNECTION_UNKNOWN", "There is no connection named {value}.", "Create it with feedline connection apply, then send the message again."),
+    Fault("MAPPING_KEY_UNKNOWN", "The mapping set {limit} has no key {value}{reason}.", "Add the key to the set, or correct the value."),
+    Fault("SKU_REQUIRED", "The template leaves no SKU.", "Map sku to a field that is filled."),
+    Fault("PRICE_REQUIRED", "The template empties the price, which would remove the offer.", "Set allow_offer_delete, or map price to a value."),
+    Fault("MWS_RETIRED", "api: {value} asks for MWS, which Amazon has closed.", "Set api: sp-api."),
+    # Before the send.
+    Fault("SKU_UNKNOWN", "Amazon does not list the SKU {value} in this marketplace{reason}.", "Publish the listing first, or correct the SKU."),
+    Fault("FBA_GUARD", "Amazon fulfils the SKU {value}; a quantity would turn it merchant-fulfilled.", "Send no quantity for it, or set fba_guard: false."),
+    Fault("TOO_LARGE_FOR_A_FEED", "The feed message for {value} has more bytes than a whole feed may have.", "Send fewer or shorter attributes."),
+    Fault("UNDECIDED_ALONE", "Amazon refused a feed that held this message alone, without saying why: {reason}", "Check the SKU in Seller Central, then send the message again."),
+    Fault(
+        "HANDLING_TIME_CLEAR_UNSUPPORTED",
+        "An emptied handling time is not sent: under merge nothing removes it.",
+        "Send a number of days, or set patch_op: replace.",
+        Severity.WARNING,
+    ),
+)
+
+
+def issue(code: str, *, field: str | None = None, value: object = None, **words: object) -> Issue:
+    """Return the catalogue's issue *code*, its templates filled in.
+
+    Raises: KeyError for a code that is not in `FAULTS`, or a template word that was not given.
+    """
+    fault = FAULTS[code]
+    given = {"field": field, "value": None if value is None else shown(value), **{k: shown(v) for k, v in words.items()}}
+    return Issue(
+        code=code,
+        message=fault.says.format_map(given),
+        severity=fault.severity,
+        field=field,
+        value=None if value is None else shown(value),
+        remedy=fault.do.format_map(given),
+    )

@@ -1,0 +1,87 @@
+"""Postgres: one engine a process, opened on first use so that a fork never shares a connection."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import Final
+
+from sqlalchemy import Connection, Engine, create_engine, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from worker.errors import UsageError
+
+Transaction = Connection
+"""What store functions take: a connection inside a transaction that the step began and ends."""
+
+UNREACHABLE: Final = (OperationalError, InterfaceError, PoolTimeout)
+"""What SQLAlchemy raises when Postgres is away, restarting, or out of connections. The work can be tried again."""
+
+POOL_TIMEOUT_SECONDS: Final = 2
+"""psycopg waits in C, where a shutdown cannot interrupt it: so never for long."""
+
+_OPTIONS: Final = (
+    "-c lock_timeout=15s -c idle_in_transaction_session_timeout=60s "
+    "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 -c timezone=UTC"
+)
+
+
+def sqlalchemy_url(url: str) -> URL:
+    """Return *url* for psycopg. Raises UsageError when it is not a Postgres URL; the password is not repeated."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise UsageError("FEEDLINE_DATABASE_URL is not a URL. Write postgresql://user:password@host:port/database") from error
+    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise UsageError(
+            f"FEEDLINE_DATABASE_URL begins with {parsed.drivername}://, which is not Postgres. Write postgresql://user:password@host:port/database"
+        )
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+class Database:
+    def __init__(self, url: str, *, application_name: str = "feedline", pool_size: int = 16) -> None:
+        self._url = sqlalchemy_url(url)
+        self._application_name = application_name
+        self._pool_size = pool_size
+        self._engine: Engine | None = None
+        self._lock = Lock()
+
+    def __repr__(self) -> str:
+        return f"Database({self._url.render_as_string(hide_password=True)})"
+
+    @property
+    def engine(self) -> Engine:
+        with self._lock:
+            if self._engine is None:
+                self._engine = create_engine(
+                    self._url,
+                    pool_size=self._pool_size,
+                    max_overflow=4,
+                    pool_pre_ping=True,
+                    pool_timeout=POOL_TIMEOUT_SECONDS,
+                    hide_parameters=True,
+                    connect_args={"application_name": self._application_name, "connect_timeout": 3, "options": _OPTIONS},
+                )
+            return self._engine
+
+    @contextmanager
+    def begin(self) -> Iterator[Transaction]:
+        """A transaction: committed at the end, rolled back when the block raises."""
+        with self.engine.begin() as tx:
+            yield tx
+
+    def close(self) -> None:
+        with self._lock:
+            if self._engine is not None:
+                self._engine.dispose()
+                self._engine = None
+
+
+def described(error: DBAPIError) -> str:
+    """Return what may be logged of a database error: Postgres' DETAIL repeats key values, so never `str(error)`."""
+    original = error.orig
+    sqlstate = getattr(original, "sqlstate", None) or "no sqlstate"
+    constraint = getattr(getattr(original, "diag", None), "constraint_name", None)
+    return f"{type(original).__name__} {sqlstate}" + (f" on {constraint}" if constraint else "")

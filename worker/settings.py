@@ -1,0 +1,98 @@
+"""Feedline's settings: environment variables FEEDLINE_*, or the same names in `.env`."""
+
+from enum import StrEnum
+from typing import Annotated, Any, Final, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from worker.database import sqlalchemy_url
+from worker.errors import UsageError
+from worker.secrets import Vault
+
+MIB: Final = 1024 * 1024
+FEED_BYTES_MARGIN: Final = 64 * 1024
+"""Kept free below Amazon's 10 MiB, which its guide calls "under 10 MiB" without saying how it counts."""
+
+AMAZON_LWA_URL: Final = "https://api.amazon.com/auth/o2/token"
+
+
+class LogFormat(StrEnum):
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class Settings(BaseSettings):
+    """One process's settings. Secrets do not print."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FEEDLINE_", env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    database_url: SecretStr = Field(description="URL of Postgres 14 or newer")
+    amqp_url: SecretStr = Field(description="RabbitMQ URL(s), ';' between cluster nodes")
+    secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        description="keys that encrypt credentials and personal data at rest, newest first, comma separated"
+    )
+    lwa_client_id: str = Field(description="the SP-API application's client id")
+    lwa_client_secret: SecretStr = Field(description="the SP-API application's client secret")
+    lwa_url: str = Field(AMAZON_LWA_URL, description="Login with Amazon token endpoint")
+    sp_api_url: str | None = Field(None, description="one base URL for all regions (simulator, sandbox, proxy)")
+    http_host: str = Field("127.0.0.1", description="where /metrics, /healthz and /readyz are served")
+    http_port: int = Field(9464, ge=0, le=65535, description="their port; 0: any free one, which is logged")
+    feed_linger_seconds: float = Field(30, ge=0, le=86_400, description="how long the oldest pending change may wait for company")
+    feed_poll_seconds: float = Field(15, gt=0, le=3600, description="first poll interval of a submitted feed (backs off)")
+    feed_max_messages: int = Field(25_000, ge=1, le=25_000, description="most messages of one feed")
+    feed_max_bytes: int = Field(10 * MIB - FEED_BYTES_MARGIN, ge=1024, le=10 * MIB, description="most bytes of one feed document")
+    ingest_batch: int = Field(500, ge=1, le=10_000, description="deliveries staged in one transaction")
+    ingest_linger_ms: int = Field(20, ge=0, le=10_000, description="how long a batch waits to be fuller")
+    retention_days: int = Field(30, ge=1, le=3650, description="days that messages, feeds' messages and outcomes are kept")
+    drain_seconds: float = Field(30, ge=1, le=3600, description="how long a worker that was asked to stop may finish its work")
+    log_format: LogFormat = Field(LogFormat.JSON, description="console or json")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
+
+    @field_validator("secret_keys", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @classmethod
+    def load(cls, **given: Any) -> Self:
+        """Read the environment. Raises UsageError that names every wrong or missing variable, without its value."""
+        try:
+            settings = cls(**given)
+        except ValidationError as error:
+            raise UsageError("\n".join(_explained(error))) from None
+        sqlalchemy_url(settings.database_url.get_secret_value())
+        settings.amqp_urls()
+        settings.vault()
+        for name in ("lwa_url", "sp_api_url"):
+            url = getattr(settings, name)
+            if url is not None and not url.startswith(("http://", "https://")):
+                raise UsageError(f"FEEDLINE_{name.upper()} is not an http(s) URL. Write https://host/path")
+        return settings
+
+    def vault(self) -> Vault:
+        return Vault([key.get_secret_value() for key in self.secret_keys])
+
+    def amqp_urls(self) -> tuple[str, ...]:
+        """Return the broker's URLs, one a cluster node. Raises UsageError when one is not amqp(s)."""
+        urls = tuple(url.strip() for url in self.amqp_url.get_secret_value().split(";") if url.strip())
+        if not urls or not all(url.startswith(("amqp://", "amqps://")) for url in urls):
+            raise UsageError("FEEDLINE_AMQP_URL is not an AMQP URL. Write amqp://user:password@host:5672/vhost")
+        return urls
+
+
+def _explained(error: ValidationError) -> list[str]:
+    lines = []
+    for fault in error.errors(include_url=False, include_input=False, include_context=False):
+        name = "FEEDLINE_" + ".".join(str(part) for part in fault["loc"]).upper()
+        described = Settings.model_fields[str(fault["loc"][0])].description if fault["loc"] else ""
+        what = "is missing" if fault["type"] == "missing" else f"is wrong: {fault['msg']}"
+        lines.append(f"{name} {what} ({described}).")
+    return lines
