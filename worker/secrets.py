@@ -45,7 +45,9 @@ class Vault:
             except (binascii.Error, ValueError):
                 good = False
             if not good:
-                raise UsageError(f"FEEDLINE_SECRET_KEYS: key {number} is not url-safe base64 of 32 bytes. Make one with: feedline settings --new-key")
+                raise UsageError(
+                    f"FEEDLINE_SECRET_KEYS: key {number} is not url-safe base64 of 32 bytes. Make one with: feedline settings --new-key"
+                )
         if not keys:
             raise UsageError("FEEDLINE_SECRET_KEYS is empty. Make a key with: feedline settings --new-key")
         self._fernet = MultiFernet([Fernet(key) for key in keys])
@@ -61,7 +63,9 @@ class Vault:
         try:
             found, _, text = self._fernet.decrypt(sealed).decode().partition("\0")
         except InvalidToken as error:
-            raise FeedlineError(f"{place} cannot be decrypted: none of FEEDLINE_SECRET_KEYS fits. Add the key that it was stored under.") from error
+            raise FeedlineError(
+                f"{place} cannot be decrypted: none of FEEDLINE_SECRET_KEYS fits. Add the key that it was stored under."
+            ) from error
         if found != place:
             raise FeedlineError(f"{place} holds the ciphertext of another row. Apply the connection file again.")
         return Secret(text)

@@ -48,13 +48,13 @@ CREATE TABLE quota (
     PRIMARY KEY (account_id, operation)
 );
 
-CREATE SEQUENCE message_id AS bigint CACHE 1;
+CREATE SEQUENCE message_id AS bigint INCREMENT BY 1000; -- a block for each staging transaction
 CREATE SEQUENCE feed_id AS bigint;
 
 -- What identifies a message. A unique index must hold the partition key, so this is a table of its own.
 CREATE TABLE identity (
-    source       text NOT NULL,
-    external_id  text NOT NULL,
+    source       text COLLATE "C" NOT NULL,
+    external_id  text COLLATE "C" NOT NULL,
     message_id   bigint NOT NULL,
     digest       bytea NOT NULL,
     PRIMARY KEY (source, external_id)
@@ -69,7 +69,7 @@ CREATE TABLE message (
     type           text NOT NULL,
     connection     text,
     connection_id  integer,                    -- NULL: a connection that did not exist
-    key            text,
+    key            text COLLATE "C",
     facets         text[] NOT NULL,
     sequence       bigint,
     time           timestamptz,
@@ -126,7 +126,7 @@ CREATE INDEX rejected_by_external_id ON rejected (external_id);
 -- What Amazon says of a SKU.
 CREATE TABLE listing (
     connection_id        integer NOT NULL REFERENCES connection,
-    sku                  text NOT NULL,        -- the upstream's, without the connection's prefix
+    sku                  text COLLATE "C" NOT NULL, -- the upstream's, without the connection's prefix
     product_type         text NOT NULL,
     product_type_source  text NOT NULL CHECK (product_type_source IN ('amazon', 'fallback', 'manual')),
     asin                 text,
@@ -183,8 +183,8 @@ CREATE INDEX feed_event_by_feed ON feed_event (feed_id);
 CREATE TABLE feed_message (
     feed_id     bigint NOT NULL,
     message_id  integer NOT NULL,
-    key         text NOT NULL,
-    change      jsonb NOT NULL,                -- worker/core/coalescing.py: Change
+    key         text COLLATE "C" NOT NULL,
+    flight      jsonb NOT NULL,                -- worker/core/coalescing.py: Flight
     verdict     text CHECK (verdict IN ('accepted', 'accepted_with_warnings', 'rejected', 'undecided')), -- NULL, feed settled: accepted
     issues      jsonb,
     PRIMARY KEY (feed_id, message_id)
@@ -195,7 +195,7 @@ CREATE TABLE feed_message (
 CREATE TABLE key_state (
     connection_id    integer NOT NULL REFERENCES connection,
     kind             text NOT NULL,
-    key              text NOT NULL,
+    key              text COLLATE "C" NOT NULL,
     state            text NOT NULL CHECK (state IN ('idle', 'unlinked', 'ready', 'held', 'in_feed')),
     hold_reason      text,
     linked           boolean NOT NULL DEFAULT false,

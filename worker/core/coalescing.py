@@ -1,0 +1,195 @@
+"""Folding messages into what must still reach Amazon: the newest value of every facet wins, and no message is forgotten.
+
+A change carries its own ledger: which message gave each facet, and what already became of that message's other facets.
+So the end of a message is decided from the one row that is locked anyway, whatever the number of messages behind it.
+"""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from worker.core.facets import HANDLING_TIME, PRICE, QUANTITY, Value
+from worker.core.issues import Issue, issue
+from worker.core.ordering import History, Last, Version
+from worker.core.outcomes import Fate, Outcome, Settled, settle
+
+URGENT: Final = 0
+ORDINARY: Final = 1
+
+
+class Said(msgspec.Struct, frozen=True, rename={"value": "v", "message": "m"}):
+    """The newest value of a facet, and the message that said it."""
+
+    value: Value
+    message: int
+
+
+class Open(msgspec.Struct, omit_defaults=True, rename={"type": "t", "published": "p", "fates": "f", "warnings": "w"}):
+    """A message that has not come to its end: `fates` are those of its facets that have."""
+
+    type: str
+    published: float
+    fates: dict[str, Fate] = {}
+    warnings: tuple[Issue, ...] = ()
+
+
+class Change(msgspec.Struct, rename={"facets": "f", "messages": "m"}):
+    """What must still reach Amazon for one key, and the messages that want it there."""
+
+    facets: dict[str, Said]
+    messages: dict[int, Open]
+
+
+class Flight(msgspec.Struct, omit_defaults=True, rename={"change": "c", "sent": "s", "was": "w"}):
+    """A change on its way: what its feed message carries, and what Amazon was known to have before."""
+
+    change: Change
+    sent: dict[str, Value]
+    was: dict[str, Value] = {}
+
+
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """A staged message as coalescing sees it. `published` is in seconds since the epoch."""
+
+    message: int
+    source: str
+    type: str
+    version: Version
+    published: float
+    facets: Mapping[str, Value]
+    warnings: tuple[Issue, ...] = ()
+
+
+class Key(msgspec.Struct):
+    """What is known of one key. Belongs to whoever locked its row: the functions below change it in place.
+
+    `confirmed` holds what Amazon's reports say it has; a facet in flight is not in it, for until its report comes
+    nobody knows.
+    """
+
+    pending: Change | None
+    versions: dict[str, History]
+    confirmed: dict[str, Value]
+    lead_time_said: int | None = None
+
+
+def same(facet: str, one: Value, other: Value) -> bool:
+    """Whether two values are one to Amazon: prices by amount (19.9 is 19.90), everything else exactly."""
+    if one.cleared or other.cleared:
+        return one.cleared == other.cleared
+    if facet == PRICE:
+        return one.value == other.value or Decimal(one.value) == Decimal(other.value)
+    return bool(one.value == other.value)
+
+
+def coalesce(key: Key, arrival: Arrival) -> Iterator[Settled]:
+    """Fold *arrival* into *key*, and yield every message that has come to its end by that.
+
+    The arrival may itself be at its end: superseded by a newer value of its own source, unchanged, invalid for a
+    missing sequence, or skipped because the template makes nothing of it.
+    """
+    history = key.versions.get(arrival.source)
+    if history is not None and history.sequenced and not arrival.version.sequenced:
+        fault = issue("SEQUENCE_MISSING", field="sequence")
+        yield Settled(
+            message=arrival.message, type=arrival.type, published=arrival.published, outcome=Outcome.INVALID, issues=(fault,), facets={}
+        )
+        return
+    if history is None:
+        history = key.versions[arrival.source] = History(arrival.version.sequenced, {})
+    elif arrival.version.sequenced:
+        history.sequenced = True
+
+    fates: dict[str, Fate] = {}
+    for facet, value in arrival.facets.items():
+        last = history.facets.get(facet)
+        if last is not None and arrival.version < last.version:
+            fates[facet] = Fate(Outcome.SUPERSEDED, by=last.message)
+            continue
+        history.facets[facet] = Last(arrival.version, arrival.message)
+        if facet == HANDLING_TIME:
+            key.lead_time_said = value.value
+        if key.pending is not None and facet in key.pending.facets:
+            yield from _end(key.pending, facet, Fate(Outcome.SUPERSEDED, by=arrival.message))
+        known = key.confirmed.get(facet)
+        if known is not None and same(facet, known, value):
+            fates[facet] = Fate(Outcome.UNCHANGED)
+            continue
+        if key.pending is None:
+            key.pending = Change({}, {})
+        key.pending.facets[facet] = Said(value, arrival.message)
+
+    if len(fates) == len(arrival.facets):
+        yield settle(arrival.message, arrival.type, arrival.published, fates, arrival.warnings)
+    else:
+        pending = key.pending or Change({}, {})
+        pending.messages[arrival.message] = Open(arrival.type, arrival.published, fates, arrival.warnings)
+    if key.pending is not None and not key.pending.facets:
+        key.pending = None
+
+
+def _end(change: Change, facet: str, fate: Fate) -> Iterator[Settled]:
+    """Take *facet* out of *change* with *fate*, and yield its message if that was its last."""
+    said = change.facets.pop(facet)
+    yield from ended(change, said.message, {facet: fate})
+
+
+def ended(change: Change, message: int, fates: Mapping[str, Fate]) -> Iterator[Settled]:
+    """Note the *fates* of a message's facets, which *change* no longer holds; yield the message if nothing of it is left."""
+    open_ = change.messages[message]
+    open_.fates = {**open_.fates, **fates}
+    if not any(said.message == message for said in change.facets.values()):
+        del change.messages[message]
+        yield settle(message, open_.type, open_.published, open_.fates, open_.warnings)
+
+
+def drop(change: Change, fates: Mapping[str, Fate]) -> list[Settled]:
+    """Take facets out of *change*, each with its fate; return the messages that end by it."""
+    return [settled for facet, fate in fates.items() if facet in change.facets for settled in _end(change, facet, fate)]
+
+
+def give_back(key: Key, change: Change) -> list[Settled]:
+    """Put a change that Amazon has not decided back into *key*; what is pending there is newer and stays."""
+    if key.pending is None:
+        key.pending = change
+        return []
+    settled = drop(change, {facet: Fate(Outcome.SUPERSEDED, by=said.message) for facet, said in key.pending.facets.items()})
+    key.pending.facets = {**change.facets, **key.pending.facets}
+    for message, returning in change.messages.items():
+        staying = key.pending.messages.get(message)
+        if staying is None:
+            key.pending.messages[message] = returning
+        else:
+            staying.fates = {**returning.fates, **staying.fates}
+    return settled
+
+
+def confirm(key: Key, sent: Mapping[str, Value]) -> list[Settled]:
+    """Note what Amazon's report confirms; return the pending messages that want just that and so have nothing to send."""
+    key.confirmed.update(sent)
+    if key.pending is None:
+        return []
+    pending = key.pending.facets.items()
+    stands = {facet: Fate(Outcome.UNCHANGED) for facet, said in pending if facet in sent and same(facet, sent[facet], said.value)}
+    settled = drop(key.pending, stands)
+    if not key.pending.facets:
+        key.pending = None
+    return settled
+
+
+def take_off(key: Key, sent: Mapping[str, Value]) -> dict[str, Value]:
+    """Forget what Amazon is known to have of the facets that are about to be sent, and return it."""
+    return {facet: key.confirmed.pop(facet) for facet in sent if facet in key.confirmed}
+
+
+def verdict_fates(change: Change, fate: Fate) -> list[Settled]:
+    """Give every facet of a decided change the same *fate*; return its messages, which end by it."""
+    return drop(change, dict.fromkeys(list(change.facets), fate))
+
+
+def priority(change: Change) -> int:
+    """Return `URGENT` for a change that takes a SKU out of stock: overselling cannot wait behind prices."""
+    quantity = change.facets.get(QUANTITY)
+    return URGENT if quantity is not None and quantity.value.value == 0 else ORDINARY

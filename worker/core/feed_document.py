@@ -1,0 +1,208 @@
+"""JSON_LISTINGS_FEED: one PATCH for each changed SKU, and the document around them.
+
+Source: Amazon's listings feed schema v2 and the attributes purchasable_offer and fulfillment_availability.
+Requirement rows R52, R56 to R60, R62 to R66.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from worker.core.coalescing import Change
+from worker.core.facets import HANDLING_TIME, PRICE, QUANTITY, Value
+from worker.core.issues import Issue, issue
+from worker.core.json import JsonValue, encode
+from worker.core.outcomes import Fate, Outcome, Reason
+
+FEED_TYPE: Final = "JSON_LISTINGS_FEED"
+CONTENT_TYPE: Final = "application/json; charset=UTF-8"
+DEFAULT_CHANNEL: Final = "DEFAULT"
+LEAD_TIME_WHEN_NONE_IS_SAID: Final = 1
+"""Days; Amazon's schema wants a lead time with every channel but DEFAULT (R57)."""
+
+LANGUAGE_ATTRIBUTES: Final = frozenset({"item_name", "product_description", "bullet_point", "condition_note"})
+"""Attributes that tell their instances apart by marketplace and language."""
+
+
+class PatchOp(StrEnum):
+    MERGE = "merge"
+    REPLACE = "replace"
+
+
+class Offer(NamedTuple):
+    """What a connection and its marketplace say of every patch."""
+
+    marketplace_id: str
+    currency: str
+    language_tag: str
+    channel: str
+    patch_op: PatchOp
+    maps_handling_time: bool
+    sends_quantity: bool
+    guards_fba: bool
+
+
+class Listing(NamedTuple):
+    """What Amazon says of the SKU: its type, and the fulfillment channel codes it reports."""
+
+    sku: str
+    product_type: str
+    channels: tuple[str, ...]
+
+
+class Patch(NamedTuple):
+    """A rendered feed message without its messageId.
+
+    `sent`: every facet value the patch carries, also those it only repeats. `dropped`: facets that do not go, each with
+    its fate. `warnings` concern the whole change. An empty `message` means that nothing is left to send.
+    """
+
+    message: Mapping[str, Any]
+    sent: Mapping[str, Value]
+    dropped: Mapping[str, Fate]
+    warnings: tuple[Issue, ...]
+
+
+def render(change: Change, confirmed: Mapping[str, Value], lead_time_said: int | None, listing: Listing, offer: Offer) -> Patch | Reason:
+    """Return the PATCH that brings *change* to Amazon, or the reason to hold it.
+
+    Raises: nothing; a value that cannot be sent is in `dropped`.
+    """
+    wanted = {facet: said.value for facet, said in change.facets.items()}
+    dropped: dict[str, Fate] = {}
+    warnings: list[Issue] = []
+    if QUANTITY in wanted and offer.guards_fba and _amazon_fulfils(listing, offer):
+        del wanted[QUANTITY]
+        dropped[QUANTITY] = Fate(Outcome.REJECTED, reason="FBA_GUARD", issues=(issue("FBA_GUARD", field=QUANTITY, value=listing.sku),))
+    if QUANTITY in wanted and not offer.sends_quantity:
+        del wanted[QUANTITY]
+        dropped[QUANTITY] = Fate(Outcome.SKIPPED, reason=Reason.NOTHING_TO_SEND)
+
+    availability = _availability(wanted, confirmed, lead_time_said, offer)
+    if isinstance(availability, Reason):
+        return availability
+    lead_time = wanted.get(HANDLING_TIME)
+    if lead_time is not None and lead_time.cleared and offer.channel == DEFAULT_CHANNEL and offer.patch_op is PatchOp.MERGE:
+        warning = issue("HANDLING_TIME_CLEAR_UNSUPPORTED", field=HANDLING_TIME)
+        warnings.append(warning)
+        if availability:
+            # It ends with the quantity beside it: what Amazon then has is not known to be empty, so it is not confirmed.
+            wanted.pop(HANDLING_TIME)
+        else:
+            dropped[HANDLING_TIME] = Fate(Outcome.SKIPPED, reason=Reason.NOTHING_TO_SEND, issues=(warning,))
+
+    patches: list[Mapping[str, Any]] = []
+    sent: dict[str, Value] = {}
+    if availability:
+        instance = {"fulfillment_channel_code": offer.channel, **_keys(availability)}
+        patches.append({"op": str(offer.patch_op), "path": "/attributes/fulfillment_availability", "value": [instance]})
+        sent.update(availability)
+        if HANDLING_TIME in wanted:
+            sent[HANDLING_TIME] = wanted[HANDLING_TIME]
+    if PRICE in wanted:
+        patches.append(_price(wanted[PRICE], offer))
+        sent[PRICE] = wanted[PRICE]
+    for name, value in wanted.items():
+        if name not in {PRICE, QUANTITY, HANDLING_TIME}:
+            patches.append(_attribute(name, value, offer))
+            sent[name] = value
+    message = {"sku": listing.sku, "operationType": "PATCH", "productType": listing.product_type, "patches": patches} if patches else {}
+    return Patch(message, sent, dropped, tuple(warnings))
+
+
+def _amazon_fulfils(listing: Listing, offer: Offer) -> bool:
+    return offer.channel == DEFAULT_CHANNEL and bool(listing.channels) and DEFAULT_CHANNEL not in listing.channels
+
+
+def _availability(
+    wanted: Mapping[str, Value], confirmed: Mapping[str, Value], lead_time_said: int | None, offer: Offer
+) -> dict[str, Value] | Reason:
+    """Return quantity and lead time as the patch carries them; empty when neither goes. The lead time rule is R56 to R58."""
+    if QUANTITY not in wanted and HANDLING_TIME not in wanted:
+        return {}
+    parts: dict[str, Value] = {}
+    if QUANTITY in wanted:
+        parts[QUANTITY] = wanted[QUANTITY]
+    elif offer.patch_op is PatchOp.REPLACE and offer.sends_quantity:
+        if QUANTITY not in confirmed:
+            return Reason.QUANTITY_UNKNOWN
+        parts[QUANTITY] = confirmed[QUANTITY]
+
+    lead_time = wanted.get(HANDLING_TIME)
+    if lead_time is not None and not lead_time.cleared:
+        parts[HANDLING_TIME] = lead_time
+    elif offer.channel != DEFAULT_CHANNEL:
+        said = lead_time_said if offer.maps_handling_time and lead_time is None else None
+        parts[HANDLING_TIME] = Value(LEAD_TIME_WHEN_NONE_IS_SAID if said is None else said)
+    elif lead_time is None and offer.patch_op is PatchOp.REPLACE and HANDLING_TIME in confirmed and not confirmed[HANDLING_TIME].cleared:
+        parts[HANDLING_TIME] = confirmed[HANDLING_TIME]
+    return parts
+
+
+def _keys(availability: Mapping[str, Value]) -> dict[str, JsonValue]:
+    names = {QUANTITY: "quantity", HANDLING_TIME: "lead_time_to_ship_max_days"}
+    return {names[facet]: value.value for facet, value in availability.items()}
+
+
+def _price(value: Value, offer: Offer) -> Mapping[str, Any]:
+    instance: dict[str, Any] = {"marketplace_id": offer.marketplace_id, "currency": offer.currency, "audience": "ALL"}
+    if value.cleared:
+        return {"op": "delete", "path": "/attributes/purchasable_offer", "value": [instance]}
+    instance["our_price"] = [{"schedule": [{"value_with_tax": Decimal(value.value)}]}]
+    return {"op": str(offer.patch_op), "path": "/attributes/purchasable_offer", "value": [instance]}
+
+
+def _attribute(name: str, value: Value, offer: Offer) -> Mapping[str, Any]:
+    """Return the patch of an attribute that has no rule of its own, in the shape that most attributes have."""
+    selectors: dict[str, Any] = {"marketplace_id": offer.marketplace_id}
+    if name in LANGUAGE_ATTRIBUTES:
+        selectors["language_tag"] = offer.language_tag
+    path = f"/attributes/{name}"
+    if value.cleared:
+        return {"op": "delete", "path": path, "value": [selectors]}
+    instances = value.value if isinstance(value.value, list) else [value.value]
+    return {
+        "op": str(offer.patch_op),
+        "path": path,
+        "value": [instance if isinstance(instance, dict) else {**selectors, "value": instance} for instance in instances],
+    }
+
+
+def header(selling_partner_id: str, issue_locale: str) -> bytes:
+    """Return the document up to its first feed message.
+
+    The report is asked for each SKU's issues, so that what Amazon finds after it accepted a message is seen too, and so
+    that a feed adopted after a lost answer can be told by its SKUs.
+    """
+    head = {
+        "sellerId": selling_partner_id,
+        "version": "2.0",
+        "issueLocale": issue_locale,
+        "report": {"includedData": ["issues"], "apiVersion": "2021-08-01"},
+    }
+    return b'{"header":' + encode(head) + b',"messages":['
+
+
+FOOTER: Final = b"]}"
+LONGEST_MESSAGE_ID: Final = len('"messageId":2147483647,')
+
+
+def body(message: Mapping[str, Any]) -> bytes:
+    """Return a feed message as it will stand in the document, without its opening brace and messageId."""
+    return encode(message)[1:]
+
+
+def size(body_: bytes) -> int:
+    """Return the bytes that *body_* will take at most, its messageId counted."""
+    return len(body_) + 1 + LONGEST_MESSAGE_ID
+
+
+def assemble(head: bytes, bodies: Iterable[bytes], first_message_id: int) -> bytes:
+    """Return the whole document, its feed messages numbered from *first_message_id*."""
+    return head + b",".join(_numbered(bodies, first_message_id)) + FOOTER
+
+
+def _numbered(bodies: Iterable[bytes], first: int) -> Iterator[bytes]:
+    for number, text in enumerate(bodies, first):
+        yield b'{"messageId":%d,' % number + text

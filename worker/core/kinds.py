@@ -1,0 +1,17 @@
+"""The kinds of change: what a message's type is about, and by which feed it goes."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class Kind(StrEnum):
+    """A lane is a connection and a kind."""
+
+    LISTINGS = "listings"
+    PUBLISHING = "publishing"
+    SHIPMENTS = "shipments"
+
+
+FEED_TYPES: Final[Mapping[Kind, str]] = {Kind.LISTINGS: "JSON_LISTINGS_FEED"}
+"""Kinds that are sent. The others are staged and held, in sight, until they are."""

@@ -1,0 +1,149 @@
+"""key_state: what must still reach Amazon for each key, what is on its way, what Amazon is known to have."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import msgspec
+
+from worker.core.coalescing import ORDINARY, Key, priority
+from worker.core.facets import QUANTITY
+from worker.core.kinds import FEED_TYPES, Kind
+from worker.core.outcomes import Reason
+from worker.database import Transaction
+from worker.store import codec
+
+
+class KeyName(NamedTuple):
+    connection_id: int
+    kind: str
+    key: str
+
+
+class RaceLost(Exception):  # noqa: N818  # not an error: the transaction is simply begun anew
+    """Another worker made the row of a new key first. Roll back and begin again: the row can now be locked."""
+
+
+class KeyRow(msgspec.Struct):
+    """A locked row: *key* is the part that the core changes."""
+
+    name: KeyName
+    key: Key
+    state: str
+    hold_reason: str | None
+    linked: bool
+    pending_since: datetime | None
+    split_id: int | None
+    is_new: bool = False
+
+
+def new(name: KeyName) -> KeyRow:
+    return KeyRow(name, Key(None, {}, {}), "idle", None, linked=False, pending_since=None, split_id=None, is_new=True)
+
+
+_COLUMNS: Final = (
+    "k.connection_id, k.kind, k.key, k.state, k.hold_reason, k.linked, k.pending::text, k.pending_since, k.versions::text, "
+    "k.confirmed::text, k.lead_time_said, k.split_id"
+)
+
+
+def _row(row: Sequence[object]) -> KeyRow:
+    connection_id, kind, key, state, hold_reason, linked, pending, pending_since, versions, confirmed, lead_time_said, split_id = row
+    return KeyRow(
+        KeyName(connection_id, kind, key),  # type: ignore[arg-type]
+        Key(
+            None if pending is None else codec.change(pending),  # type: ignore[arg-type]
+            codec.versions(versions),  # type: ignore[arg-type]
+            {} if confirmed == "{}" else codec.confirmed(confirmed),  # type: ignore[arg-type]
+            lead_time_said,  # type: ignore[arg-type]
+        ),
+        state,  # type: ignore[arg-type]
+        hold_reason,  # type: ignore[arg-type]
+        linked,  # type: ignore[arg-type]
+        pending_since,  # type: ignore[arg-type]
+        split_id,  # type: ignore[arg-type]
+    )
+
+
+def lock(tx: Transaction, names: Iterable[KeyName]) -> dict[KeyName, KeyRow]:
+    """Lock the rows of *names* in the order of their keys, and return them; a key without a row gets a new one."""
+    wanted = sorted(set(names))
+    rows = tx.exec_driver_sql(
+        f"SELECT {_COLUMNS} FROM unnest(%s::integer[], %s::text[], %s::text[]) AS wanted (connection_id, kind, key) "
+        "JOIN key_state k USING (connection_id, kind, key) ORDER BY k.connection_id, k.kind, k.key FOR UPDATE OF k",
+        ([n.connection_id for n in wanted], [n.kind for n in wanted], [n.key for n in wanted]),
+    )
+    found = {row.name: row for row in map(_row, rows)}
+    return {name: found.get(name) or new(name) for name in wanted}
+
+
+def _state(row: KeyRow) -> tuple[str, str | None]:
+    """Return the state and hold reason that follow from what is pending."""
+    pending = row.key.pending
+    if row.state == "in_feed":
+        return "in_feed", None
+    if pending is None:
+        return "idle", None
+    if row.name.kind not in FEED_TYPES:
+        return "held", Reason.KIND_NOT_SENT
+    if row.state == "held" and not (row.hold_reason == Reason.QUANTITY_UNKNOWN and QUANTITY in pending.facets):
+        return "held", row.hold_reason
+    return ("ready" if row.linked or row.name.kind != Kind.LISTINGS else "unlinked"), None
+
+
+_WRITTEN: Final = (
+    ("state", "text"),
+    ("hold_reason", "text"),
+    ("priority", "smallint"),
+    ("pending", "jsonb"),
+    ("pending_since", "timestamptz"),
+    ("versions", "jsonb"),
+    ("confirmed", "jsonb"),
+    ("lead_time_said", "smallint"),
+    ("split_id", "bigint"),
+)
+_NAMED: Final = (("connection_id", "integer"), ("kind", "text"), ("key", "text"))
+_ARRAYS: Final = ", ".join(f"%s::{type_}[]" for _, type_ in (*_NAMED, *_WRITTEN))
+_NAMES: Final = ", ".join(name for name, _ in (*_NAMED, *_WRITTEN))
+_UPDATE: Final = (
+    "UPDATE key_state k SET "
+    + ", ".join(f"{name} = new.{name}" for name, _ in _WRITTEN)
+    + f" FROM unnest({_ARRAYS}) AS new ({_NAMES})"
+    + " WHERE k.connection_id = new.connection_id AND k.kind = new.kind AND k.key = new.key"
+)
+_INSERT: Final = f"INSERT INTO key_state ({_NAMES}) SELECT {_NAMES} FROM unnest({_ARRAYS}) AS new ({_NAMES}) ON CONFLICT DO NOTHING"
+
+
+def save(tx: Transaction, rows: Iterable[KeyRow], now: datetime) -> None:
+    """Write back rows that `lock` returned. A row leaves its feed by `land`, not by this.
+
+    Raises: RaceLost when a new row exists by now.
+    """
+    ordered = sorted(rows, key=lambda row: row.name)
+    known = [row for row in ordered if not row.is_new]
+    fresh = [row for row in ordered if row.is_new]
+    if known:
+        tx.exec_driver_sql(_UPDATE, _columns(known, now))
+    if fresh and tx.exec_driver_sql(_INSERT, _columns(fresh, now)).rowcount != len(fresh):
+        raise RaceLost
+
+
+def _columns(rows: Sequence[KeyRow], now: datetime) -> tuple[list[object], ...]:
+    return tuple([list(column) for column in zip(*(_values(row, now) for row in rows), strict=True)])
+
+
+def _values(row: KeyRow, now: datetime) -> tuple[object, ...]:
+    key, pending = row.key, row.key.pending
+    state, hold_reason = _state(row)
+    return (
+        *row.name,
+        state,
+        hold_reason,
+        ORDINARY if pending is None else priority(pending),
+        None if pending is None else codec.text(pending),
+        None if pending is None else row.pending_since or now,
+        codec.text(key.versions),
+        codec.text(key.confirmed) if key.confirmed else "{}",
+        key.lead_time_said,
+        None if pending is None else row.split_id,
+    )

@@ -1,0 +1,119 @@
+"""The message log: identities, messages, repeats, refused deliveries."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from worker.core.ids import MessageId, identifier
+from worker.database import Transaction
+from worker.store.copying import copy_rows
+
+IDS_IN_A_BLOCK: Final = 1000
+"""INCREMENT BY of the sequence message_id."""
+
+
+class Identity(NamedTuple):
+    """What identifies a message, and a digest of its content that tells a repeat from an identifier used twice."""
+
+    source: str
+    external_id: str
+    message_id: MessageId
+    digest: bytes
+
+
+class Known(NamedTuple):
+    """The message that had the identity first."""
+
+    message_id: MessageId
+    digest: bytes
+
+
+class LoggedMessage(NamedTuple):
+    """A row of `message`, in the order of its columns."""
+
+    id: MessageId
+    received_at: datetime
+    source: str
+    external_id: str
+    type: str
+    connection: str | None
+    connection_id: int | None
+    key: str | None
+    facets: list[str]
+    sequence: int | None
+    time: datetime | None
+    traceparent: str | None
+    warnings: str | None
+    body: bytes
+
+
+class RefusedDelivery(NamedTuple):
+    """A row of `rejected`, in the order of its columns."""
+
+    at: datetime
+    queue: str
+    content_type: str | None
+    headers: str
+    body: bytes
+    issues: str
+    source: str | None
+    external_id: str | None
+    type: str | None
+    connection: str | None
+    message_id: int | None
+
+
+def new_ids(tx: Transaction, count: int) -> list[MessageId]:
+    """Return *count* fresh identifiers of today, rising."""
+    blocks = -(-count // IDS_IN_A_BLOCK)
+    rows = tx.exec_driver_sql(
+        "SELECT (now() AT TIME ZONE 'UTC')::date - DATE '2020-01-01', nextval('message_id') FROM generate_series(1, %s)", (blocks,)
+    ).all()
+    return [MessageId(identifier(day, start + offset)) for day, start in rows for offset in range(IDS_IN_A_BLOCK)][:count]
+
+
+def register(tx: Transaction, identities: Sequence[Identity]) -> Mapping[MessageId, Known]:
+    """Claim *identities*; return those that were taken before, by the identifier that they would have had.
+
+    Rows go in one order, so that two workers with the same messages wait for each other instead of deadlocking.
+    """
+    ordered = sorted(identities)
+    taken = {
+        row[0]
+        for row in tx.exec_driver_sql(
+            "INSERT INTO identity (source, external_id, message_id, digest) "
+            "SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %b::bytea[]) ON CONFLICT DO NOTHING RETURNING message_id",
+            tuple([list(column) for column in zip(*ordered, strict=True)]),
+        )
+    }
+    left = [identity for identity in ordered if identity.message_id not in taken]
+    if not left:
+        return {}
+    rows = tx.exec_driver_sql(
+        "SELECT wanted.message_id, identity.message_id, identity.digest "
+        "FROM unnest(%s::text[], %s::text[], %s::bigint[]) AS wanted (source, external_id, message_id) "
+        "JOIN identity USING (source, external_id)",
+        ([i.source for i in left], [i.external_id for i in left], [i.message_id for i in left]),
+    )
+    return {MessageId(wanted): Known(MessageId(first), bytes(digest)) for wanted, first, digest in rows}
+
+
+def log(tx: Transaction, messages: Iterable[LoggedMessage]) -> None:
+    copy_rows(
+        tx,
+        "message (id, received_at, source, external_id, type, connection, connection_id, key, facets, sequence, time, traceparent, "
+        "warnings, body)",
+        messages,
+    )
+
+
+def note_repeats(tx: Transaction, message_ids: Iterable[int], at: datetime) -> None:
+    copy_rows(tx, "repeat (message_id, at)", ((message_id, at) for message_id in message_ids))
+
+
+def refuse(tx: Transaction, deliveries: Iterable[RefusedDelivery]) -> None:
+    copy_rows(
+        tx,
+        "rejected (at, queue, content_type, headers, body, issues, source, external_id, type, connection, message_id)",
+        deliveries,
+    )

@@ -1,0 +1,49 @@
+"""The outbox: events committed with the change that they tell of, published after."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from worker.core.json import JsonObject
+from worker.database import Transaction
+from worker.store import codec
+
+
+class Entry(NamedTuple):
+    """`refs` are the messages of an `outcome` entry; the other kinds carry their event's data as `payload`."""
+
+    id: int
+    kind: str
+    refs: list[int] | None
+    payload: str | None
+    created_at: datetime
+
+
+OUTCOME = "outcome"
+FEED = "feed"
+
+
+def tell_outcomes(tx: Transaction, message_ids: Sequence[int], at: datetime) -> None:
+    """Add one entry for the outcomes of all *message_ids*."""
+    tx.exec_driver_sql("INSERT INTO outbox (kind, refs, created_at) VALUES (%s, %s::bigint[], %s)", (OUTCOME, list(message_ids), at))
+
+
+def tell(tx: Transaction, kind: str, payload: JsonObject, at: datetime) -> None:
+    tx.exec_driver_sql("INSERT INTO outbox (kind, payload, created_at) VALUES (%s, %s::jsonb, %s)", (kind, codec.text(payload), at))
+
+
+def take(tx: Transaction, at_most: int) -> list[Entry]:
+    """Lock and return the oldest entries that nobody else is publishing."""
+    rows = tx.exec_driver_sql(
+        "SELECT id, kind, refs, payload::text, created_at FROM outbox ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED", (at_most,)
+    )
+    return [Entry(*row) for row in rows]
+
+
+def forget(tx: Transaction, entries: Sequence[Entry]) -> None:
+    """Remove entries whose events the broker has confirmed."""
+    tx.exec_driver_sql("DELETE FROM outbox WHERE id = ANY(%s::bigint[])", ([entry.id for entry in entries],))
+
+
+def waiting(tx: Transaction) -> bool:
+    return bool(tx.exec_driver_sql("SELECT EXISTS (SELECT FROM outbox)").scalar())
