@@ -1,0 +1,249 @@
+"""One AMQP delivery becomes the CloudEvents that it carries, whichever of the three forms its sender chose.
+
+Structured: a CloudEvents 1.0 object or a batch of them. Binary: attributes in headers, data in the body. Enveloped: the
+object as the one argument of a Dramatiq message. The type of an event decides what it is, not the queue it came by.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from worker.core import wire_json
+from worker.core.issues import Issue, issue
+from worker.core.json import JsonValue
+
+MOST_BYTES: Final = 1024 * 1024
+"""Bytes of a body that is taken."""
+
+MOST_BYTES_LOOKED_AT: Final = 16 * MOST_BYTES
+"""Bytes of a body that is refused, but in which the id is still looked for."""
+
+STRUCTURED: Final = "application/cloudevents+json"
+BATCH: Final = "application/cloudevents-batch+json"
+ACTORS: Final = frozenset({"stage_inventory", "stage_listing", "stage_shipment"})
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """What RabbitMQ handed over. `headers`: values as the AMQP client decoded them."""
+
+    queue: str
+    body: bytes
+    content_type: str | None = None
+    headers: Mapping[str, object] = {}
+    routing_key: str = ""
+    redelivered: bool = False
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One CloudEvent that could be read; nothing of it is checked yet.
+
+    `attributes`: by their names, as they came (from headers always text); without data. `data`: UNSET when there is none.
+    `original`, `content_type`: this event alone, so that publishing them again says the same.
+    """
+
+    attributes: Mapping[str, JsonValue]
+    data: JsonValue
+    original: bytes
+    content_type: str | None
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """What could not be read as an event, and why. `attributes` and `data`: what could be made out, for its identity only."""
+
+    faults: tuple[Issue, ...]
+    attributes: Mapping[str, JsonValue]
+    data: JsonValue
+    original: bytes
+    content_type: str | None
+
+
+def decode(delivery: Delivery) -> list[Event | Refused]:
+    """Return the events of *delivery* in their order; an empty batch has none. Never raises for anything a sender can send."""
+    body, kind = delivery.body, _media_type(delivery.content_type)
+    if len(body) > MOST_BYTES:
+        return _too_large(delivery, kind)
+    if kind == STRUCTURED:
+        return [_structured(body, delivery.content_type)]
+    if kind == BATCH:
+        return _batch(body, delivery.content_type)
+    attributes = _attributes_in(delivery.headers) if delivery.headers else None
+    if attributes is not None:
+        return [_binary(attributes, delivery)]
+    if kind not in ("", "application/json"):
+        fault = issue("CONTENT_TYPE_UNKNOWN", value=delivery.content_type)
+        return [_refused([fault], *_made_out(body), body, delivery.content_type)]
+    if body.lstrip(b" \t\r\n")[:1] == b"[":
+        return _batch(body, delivery.content_type)
+    return [_structured_or_enveloped(body, delivery.content_type)]
+
+
+def _media_type(content_type: str | None) -> str:
+    if content_type is None or content_type == STRUCTURED:
+        return content_type or ""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _structured(body: bytes, content_type: str | None) -> Event | Refused:
+    try:
+        value = wire_json.read(body)
+    except wire_json.Unreadable as unreadable:
+        return _unreadable(unreadable, body, content_type)
+    return _event(value, body, content_type)
+
+
+def _structured_or_enveloped(body: bytes, content_type: str | None) -> Event | Refused:
+    try:
+        value = wire_json.read(body)
+    except wire_json.Unreadable as unreadable:
+        return _unreadable(unreadable, body, content_type)
+    if isinstance(value, dict):
+        if "specversion" in value:
+            return _event(value, body, content_type)
+        if "actor_name" in value:
+            return _enveloped(value, body, content_type)
+    fault = issue("NOT_CLOUDEVENT", reason="it is not an object with specversion or actor_name.")
+    return _refused([fault], *_parts(value), body, content_type)
+
+
+def _event(value: JsonValue, body: bytes, content_type: str | None) -> Event | Refused:
+    if not isinstance(value, dict):
+        return _refused([issue("NOT_CLOUDEVENT", reason="it is not a JSON object.")], {}, msgspec.UNSET, body, content_type)
+    data = value.pop("data", msgspec.UNSET)
+    if "data_base64" in value:
+        try:
+            data = _data_in_base64(value.pop("data_base64"), data)
+        except wire_json.Unreadable as unreadable:
+            return _refused(unreadable.faults, value, unreadable.value, body, content_type)
+    return Event(attributes=value, data=data, original=body, content_type=content_type)
+
+
+def _data_in_base64(encoded: JsonValue, data: JsonValue) -> JsonValue:
+    def invalid(reason: str) -> wire_json.Unreadable:
+        return wire_json.Unreadable([issue("ATTRIBUTE_INVALID", field="data_base64", reason=reason)], None)
+
+    if data is not msgspec.UNSET:
+        raise invalid("it stands beside data; send one of the two.")
+    try:
+        return wire_json.read(base64.b64decode(encoded, validate=True))
+    except (binascii.Error, TypeError, ValueError):
+        raise invalid("it is not base64 text.") from None
+
+
+def _enveloped(envelope: dict[str, JsonValue], body: bytes, content_type: str | None) -> Event | Refused:
+    faults = []
+    actor = envelope["actor_name"]
+    if not isinstance(actor, str) or actor not in ACTORS:
+        faults.append(issue("ACTOR_UNKNOWN", field="actor_name", value=actor))
+    arguments = envelope.get("args")
+    if not (isinstance(arguments, list) and len(arguments) == 1 and isinstance(arguments[0], dict)) or envelope.get("kwargs"):
+        faults.append(issue("NOT_CLOUDEVENT", field="args", reason="the Dramatiq message needs one argument, the CloudEvent as an object."))
+    if faults:
+        return _refused(faults, *_parts(_inner(envelope)), body, content_type)
+    return _event(envelope["args"][0], body, content_type)
+
+
+def _batch(body: bytes, content_type: str | None) -> list[Event | Refused]:
+    try:
+        return [_structured(element, STRUCTURED) for element in wire_json.elements(body)]
+    except wire_json.Unreadable as unreadable:
+        return [_unreadable(unreadable, body, content_type)]
+
+
+def _binary(attributes: dict[str, str], delivery: Delivery) -> Event | Refused:
+    kind = _media_type(delivery.content_type)
+    if kind and not _is_json(kind):
+        fault = issue("CONTENT_TYPE_UNKNOWN", value=delivery.content_type)
+        return _refused([fault], attributes, msgspec.UNSET, delivery.body, delivery.content_type)
+    try:
+        data = wire_json.read(delivery.body)
+    except wire_json.Unreadable as unreadable:
+        return _refused(unreadable.faults, attributes, unreadable.value, delivery.body, delivery.content_type)
+    return Event(attributes=attributes, data=data, original=delivery.body, content_type=delivery.content_type)
+
+
+def _is_json(media_type: str) -> bool:
+    return media_type.endswith(("/json", "+json"))
+
+
+PREFIXES: Final = ("cloudevents:", "cloudevents_", "ce-", "ce_")
+"""Beginnings of header names, in any case: the AMQP binding's two, and the RabbitMQ binding's with its usual variant."""
+
+
+def _attributes_in(headers: Mapping[str, object]) -> dict[str, str] | None:
+    """Return the CloudEvents attributes in *headers*, or None when they have none."""
+    attributes: dict[str, str] = {}
+    for header, value in headers.items():
+        name = header.lower()
+        for prefix in PREFIXES:
+            if name.startswith(prefix):
+                if value is not None:
+                    attributes.setdefault(name.removeprefix(prefix), _as_text(value))
+                break
+    return attributes or None
+
+
+def _as_text(value: object) -> str:
+    """Return a header's value in the text form of CloudEvents' types."""
+    match value:
+        case str():
+            return value
+        case bytes():
+            return value.decode(errors="surrogateescape")  # a surrogate is refused with the attribute's name
+        case bool():
+            return "true" if value else "false"
+        case datetime():
+            return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()  # an AMQP timestamp counts from 1970 UTC
+        case _:
+            return str(value)
+
+
+def _too_large(delivery: Delivery, kind: str) -> list[Event | Refused]:
+    """Refuse a body over the limit: a batch event by event, so that each has its outcome."""
+    fault = issue("BODY_TOO_LARGE", value=len(delivery.body))
+    attributes = _attributes_in(delivery.headers) if kind not in (STRUCTURED, BATCH) and delivery.headers else None
+    if len(delivery.body) > MOST_BYTES_LOOKED_AT:
+        return [_refused([fault], attributes or {}, msgspec.UNSET, delivery.body, delivery.content_type)]
+    if attributes is not None:
+        _, value = wire_json.examine(delivery.body)
+        return [_refused([fault], attributes, value, delivery.body, delivery.content_type)]
+    is_array = delivery.body.lstrip(b" \t\r\n")[:1] == b"["
+    if kind == BATCH or (is_array and kind in ("", "application/json")):
+        try:
+            parts = wire_json.elements(delivery.body)
+        except wire_json.Unreadable as unreadable:
+            return [_refused([fault, *unreadable.faults], {}, msgspec.UNSET, delivery.body, delivery.content_type)]
+        return [_refused([fault], *_made_out(part), part, STRUCTURED) for part in parts]
+    return [_refused([fault], *_made_out(delivery.body), delivery.body, delivery.content_type)]
+
+
+def _made_out(text: bytes) -> tuple[Mapping[str, JsonValue], JsonValue]:
+    """Return the attributes and the data that a forgiving parser finds in *text*."""
+    _, value = wire_json.examine(text)
+    return _parts(value)
+
+
+def _parts(value: JsonValue) -> tuple[Mapping[str, JsonValue], JsonValue]:
+    value = _inner(value)
+    return (value, value.get("data", msgspec.UNSET)) if isinstance(value, dict) else ({}, msgspec.UNSET)
+
+
+def _inner(value: JsonValue) -> JsonValue:
+    """Return the first argument of a Dramatiq message, anything else as it is."""
+    if isinstance(value, dict) and "actor_name" in value and "specversion" not in value:
+        arguments = value.get("args")
+        return arguments[0] if isinstance(arguments, list) and arguments else None
+    return value
+
+
+def _unreadable(unreadable: wire_json.Unreadable, body: bytes, content_type: str | None) -> Refused:
+    return _refused(unreadable.faults, *_parts(unreadable.value), body, content_type)
+
+
+def _refused(
+    faults: Sequence[Issue], attributes: Mapping[str, JsonValue], data: JsonValue, body: bytes, content_type: str | None
+) -> Refused:
+    return Refused(faults=tuple(faults), attributes=attributes, data=data, original=body, content_type=content_type)
