@@ -8,7 +8,7 @@ import base64
 import binascii
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -28,12 +28,12 @@ ACTORS: Final = frozenset({"stage_inventory", "stage_listing", "stage_shipment"}
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """What RabbitMQ handed over. `headers`: values as the AMQP client decoded them."""
+    """What RabbitMQ handed over, as the AMQP client decoded it: what is not UTF-8 in header names and content type stays bytes."""
 
     queue: str
     body: bytes
-    content_type: str | None = None
-    headers: Mapping[str, object] = {}
+    content_type: str | bytes | None = None
+    headers: Mapping[Any, object] = {}
     routing_key: str = ""
     redelivered: bool = False
 
@@ -63,28 +63,47 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 
 def decode(delivery: Delivery) -> list[Event | Refused]:
     """Return the events of *delivery* in their order; an empty batch has none. Never raises for anything a sender can send."""
-    body, kind = delivery.body, _media_type(delivery.content_type)
+    body, content_type = delivery.body, _content_type(delivery)
+    kind = _media_type(content_type)
     if len(body) > MOST_BYTES:
-        return _too_large(delivery, kind)
+        return _too_large(delivery, content_type)
     if kind == STRUCTURED:
-        return [_structured(body, delivery.content_type)]
+        return [_structured(body, content_type)]
     if kind == BATCH:
-        return _batch(body, delivery.content_type)
-    attributes = _attributes_in(delivery.headers) if delivery.headers else None
+        return _batch(body, content_type)
+    attributes = _attributes_in(delivery.headers)
     if attributes is not None:
-        return [_binary(attributes, delivery)]
+        return [_binary(attributes, body, content_type)]
     if kind not in ("", "application/json"):
-        fault = issue("CONTENT_TYPE_UNKNOWN", value=delivery.content_type)
-        return [_refused([fault], *_made_out(body), body, delivery.content_type)]
-    if body.lstrip(b" \t\r\n")[:1] == b"[":
-        return _batch(body, delivery.content_type)
-    return [_structured_or_enveloped(body, delivery.content_type)]
+        fault = issue("CONTENT_TYPE_UNKNOWN", value=content_type)
+        return [_refused([fault], *_made_out(body), body, content_type)]
+    if _is_array(body):
+        return _batch(body, content_type)
+    return [_structured_or_enveloped(body, content_type)]
+
+
+def headers_as_text(headers: Mapping[Any, object]) -> dict[str, str]:
+    """Return *headers* as text that a database can store; enough to decode the same delivery once more."""
+    return {_storable(_as_text(name)): _storable(_as_text(value)) for name, value in headers.items() if value is not None}
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
+
+
+def _content_type(delivery: Delivery) -> str | None:
+    value = delivery.content_type
+    return value if value is None or value == STRUCTURED else _storable(_as_text(value))
 
 
 def _media_type(content_type: str | None) -> str:
     if content_type is None or content_type == STRUCTURED:
         return content_type or ""
     return content_type.partition(";")[0].strip().lower()
+
+
+def _is_array(body: bytes) -> bool:
+    return body.lstrip(b" \t\r\n")[:1] == b"["
 
 
 def _structured(body: bytes, content_type: str | None) -> Event | Refused:
@@ -153,31 +172,27 @@ def _batch(body: bytes, content_type: str | None) -> list[Event | Refused]:
         return [_unreadable(unreadable, body, content_type)]
 
 
-def _binary(attributes: dict[str, str], delivery: Delivery) -> Event | Refused:
-    kind = _media_type(delivery.content_type)
-    if kind and not _is_json(kind):
-        fault = issue("CONTENT_TYPE_UNKNOWN", value=delivery.content_type)
-        return _refused([fault], attributes, msgspec.UNSET, delivery.body, delivery.content_type)
+def _binary(attributes: dict[str, str], body: bytes, content_type: str | None) -> Event | Refused:
+    kind = _media_type(content_type)
+    if kind and not kind.endswith(("/json", "+json")):
+        fault = issue("CONTENT_TYPE_UNKNOWN", value=content_type)
+        return _refused([fault], attributes, msgspec.UNSET, body, content_type)
     try:
-        data = wire_json.read(delivery.body)
+        data = wire_json.read(body)
     except wire_json.Unreadable as unreadable:
-        return _refused(unreadable.faults, attributes, unreadable.value, delivery.body, delivery.content_type)
-    return Event(attributes=attributes, data=data, original=delivery.body, content_type=delivery.content_type)
-
-
-def _is_json(media_type: str) -> bool:
-    return media_type.endswith(("/json", "+json"))
+        return _refused(unreadable.faults, attributes, unreadable.value, body, content_type)
+    return Event(attributes=attributes, data=data, original=body, content_type=content_type)
 
 
 PREFIXES: Final = ("cloudevents:", "cloudevents_", "ce-", "ce_")
 """Beginnings of header names, in any case: the AMQP binding's two, and the RabbitMQ binding's with its usual variant."""
 
 
-def _attributes_in(headers: Mapping[str, object]) -> dict[str, str] | None:
+def _attributes_in(headers: Mapping[Any, object]) -> dict[str, str] | None:
     """Return the CloudEvents attributes in *headers*, or None when they have none."""
     attributes: dict[str, str] = {}
     for header, value in headers.items():
-        name = header.lower()
+        name = _as_text(header).lower()
         for prefix in PREFIXES:
             if name.startswith(prefix):
                 if value is not None:
@@ -201,23 +216,23 @@ def _as_text(value: object) -> str:
             return str(value)
 
 
-def _too_large(delivery: Delivery, kind: str) -> list[Event | Refused]:
+def _too_large(delivery: Delivery, content_type: str | None) -> list[Event | Refused]:
     """Refuse a body over the limit: a batch event by event, so that each has its outcome."""
-    fault = issue("BODY_TOO_LARGE", value=len(delivery.body))
-    attributes = _attributes_in(delivery.headers) if kind not in (STRUCTURED, BATCH) and delivery.headers else None
-    if len(delivery.body) > MOST_BYTES_LOOKED_AT:
-        return [_refused([fault], attributes or {}, msgspec.UNSET, delivery.body, delivery.content_type)]
+    body, kind = delivery.body, _media_type(content_type)
+    fault = issue("BODY_TOO_LARGE", value=len(body))
+    attributes = None if kind in (STRUCTURED, BATCH) else _attributes_in(delivery.headers)
+    if len(body) > MOST_BYTES_LOOKED_AT:
+        return [_refused([fault], attributes or {}, msgspec.UNSET, body, content_type)]
     if attributes is not None:
-        _, value = wire_json.examine(delivery.body)
-        return [_refused([fault], attributes, value, delivery.body, delivery.content_type)]
-    is_array = delivery.body.lstrip(b" \t\r\n")[:1] == b"["
-    if kind == BATCH or (is_array and kind in ("", "application/json")):
+        _, data = wire_json.examine(body)
+        return [_refused([fault], attributes, data, body, content_type)]
+    if kind == BATCH or (kind in ("", "application/json") and _is_array(body)):
         try:
-            parts = wire_json.elements(delivery.body)
+            parts = wire_json.elements(body)
         except wire_json.Unreadable as unreadable:
-            return [_refused([fault, *unreadable.faults], {}, msgspec.UNSET, delivery.body, delivery.content_type)]
+            return [_refused([fault, *unreadable.faults], {}, msgspec.UNSET, body, content_type)]
         return [_refused([fault], *_made_out(part), part, STRUCTURED) for part in parts]
-    return [_refused([fault], *_made_out(delivery.body), delivery.body, delivery.content_type)]
+    return [_refused([fault], *_made_out(body), body, content_type)]
 
 
 def _made_out(text: bytes) -> tuple[Mapping[str, JsonValue], JsonValue]:
