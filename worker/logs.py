@@ -27,8 +27,12 @@ CONSOLE: Final = "console"
 STACK_FRAMES: Final = 15
 """Innermost frames of an exception that are logged."""
 
-_TALKATIVE: Final = ("spapi", "urllib3", "pika", "alembic", "asyncio", "uvicorn.access")
-"""Libraries that log bodies, URLs or every connection below WARNING."""
+_LEAST_LEVELS: Final = {
+    "spapi": logging.WARNING,  # bodies at DEBUG
+    "urllib3": logging.WARNING,  # URLs at DEBUG; a presigned one is a credential
+    "alembic": logging.WARNING,
+    "pika": logging.CRITICAL,  # every fault comes as an exception as well, and whoever catches it says so once
+}
 
 get_logger = structlog.stdlib.get_logger
 
@@ -44,8 +48,8 @@ def configure(log_format: str, level: str, *, stream: TextIO | None = None) -> N
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    for name, least in _LEAST_LEVELS.items():
+        logging.getLogger(name).setLevel(max(least, root.level))
     logging.captureWarnings(True)
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

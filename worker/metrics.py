@@ -62,7 +62,13 @@ CATALOGUE: Final[Mapping[str, Metric]] = {
         ),
         Metric("feedline_held_changes", _G, ("connection", "reason"), "Changes kept back, by reason.", source=_DB),
         # Feeds
-        Metric("feedline_feeds", _G, ("connection", "feed_type", "state"), "Feeds that are not finished, by state.", source=_DB),
+        Metric(
+            "feedline_feeds",
+            _G,
+            ("connection", "feed_type", "state"),
+            "Feeds by state; of those that ended, the ones cut today and yesterday.",
+            source=_DB,
+        ),
         Metric(
             "feedline_oldest_unfinished_feed_seconds",
             _G,
@@ -119,6 +125,7 @@ _spapi_calls = _counter("feedline_spapi_calls_total")
 _spapi_seconds = _histogram("feedline_spapi_seconds")
 _throttled = _counter("feedline_throttled_total")
 _runs = _counter("feedline_runs_total")
+_scrape_errors = _counter("feedline_scrape_errors_total")
 _leader = Gauge("feedline_leader", CATALOGUE["feedline_leader"].help, registry=None, multiprocess_mode="livemax")
 _actor_seconds = _histogram("feedline_actor_seconds")
 _actor_errors = _counter("feedline_actor_errors_total")
@@ -200,3 +207,7 @@ def actor_ended(actor: str, seconds: float, *, failed: bool) -> None:
     _actor_seconds.labels(actor).observe(seconds)
     if failed:
         _actor_errors.labels(actor).inc()
+
+
+def scrape_failed() -> None:
+    _scrape_errors.inc()
