@@ -9,6 +9,8 @@ from typing import Final
 
 import msgspec
 
+from worker.core.marketplaces import MARKETPLACES
+
 
 class Severity(StrEnum):
     """Amazon's three severities (Listings feed processing report, schema v2)."""
@@ -70,15 +72,29 @@ FAULTS: Final = _catalogue(
         "The content type {value} is not one of ours.",
         "Use application/cloudevents+json, application/cloudevents-batch+json, or CloudEvents headers with application/json.",
     ),
-    Fault("NOT_CLOUDEVENT", "The body is neither a CloudEvent nor a Dramatiq message: {reason}", "Send an object with specversion 1.0, id, source and type."),
-    Fault("ACTOR_UNKNOWN", "The actor {value} takes no messages from outside.", "Name stage_inventory, stage_listing or stage_shipment, with one argument: the CloudEvent."),
+    Fault(
+        "NOT_CLOUDEVENT",
+        "The body is neither a CloudEvent nor a Dramatiq message: {reason}",
+        "Send an object with specversion 1.0, id, source and type.",
+    ),
+    Fault(
+        "ACTOR_UNKNOWN",
+        "The actor {value} takes no messages from outside.",
+        "Name stage_inventory, stage_listing or stage_shipment, with one argument: the CloudEvent.",
+    ),
     # At the door: the event.
     Fault("ATTRIBUTE_MISSING", "The CloudEvents attribute {field} is missing.", "Give every event id, source, type and specversion."),
     Fault("ATTRIBUTE_INVALID", "The CloudEvents attribute {field} is not valid: {reason}", "Correct {field}."),
-    Fault("TYPE_UNKNOWN", "The type {value} is not one of ours.", "Use feedline.inventory.v1, feedline.listing.v1 or feedline.shipment.v1."),
+    Fault(
+        "TYPE_UNKNOWN", "The type {value} is not one of ours.", "Use feedline.inventory.v1, feedline.listing.v1 or feedline.shipment.v1."
+    ),
     Fault("WRONG_QUEUE", "The type {value} does not belong on this queue.", "Publish it with a routing key that begins with {limit}."),
     Fault("TIME_IN_FUTURE", "The time {value} is more than a day ahead of the clock.", "Correct the sender's clock."),
-    Fault("SEQUENCE_MISSING", "This source has given a sequence for this key before, and now gives none.", "Send sequence with every message of this source, or with none."),
+    Fault(
+        "SEQUENCE_MISSING",
+        "This source has given a sequence for this key before, and now gives none.",
+        "Send sequence with every message of this source, or with none.",
+    ),
     Fault("ID_REUSED", "This source and id were used before for other content.", "Give every message an id of its own."),
     # The data.
     Fault("FIELD_MISSING", "The field {field} is missing.", "Send {field}."),
@@ -89,19 +105,97 @@ FAULTS: Final = _catalogue(
     Fault("CURRENCY_MISMATCH", "The currency {value} is not the marketplace's, which is {limit}.", "Send prices in {limit}."),
     Fault("QUANTITY_INVALID", "The quantity {value} is not a whole number of pieces: {reason}", "Send a whole number."),
     Fault("QUANTITY_NEGATIVE", "The quantity {value} is below zero and goes as 0.", "Send zero or more.", Severity.WARNING),
-    Fault("HANDLING_TIME_INVALID", "The handling time {value} is not a whole number of days from 0 to 30.", "Send 0 to 30; Amazon takes no more."),
-    Fault("SKU_INVALID", "The SKU {value} is not valid: {reason}", "Send a SKU of 1 to 40 printable characters, with the connection's prefix counted."),
+    Fault(
+        "HANDLING_TIME_INVALID",
+        "The handling time {value} is not a whole number of days from 0 to 30.",
+        "Send 0 to 30; Amazon takes no more.",
+    ),
+    Fault(
+        "SKU_INVALID",
+        "The SKU {value} is not valid: {reason}",
+        "Send a SKU of 1 to 40 printable characters, with the connection's prefix counted.",
+    ),
     # The connection and its template.
-    Fault("CONNECTION_UNKNOWN", "There is no connection named {value}.", "Create it with feedline connection apply, then send the message again."),
+    Fault(
+        "CONNECTION_UNKNOWN",
+        "There is no connection named {value}.",
+        "Create it with feedline connection apply, then send the message again.",
+    ),
     Fault("MAPPING_KEY_UNKNOWN", "The mapping set {limit} has no key {value}{reason}.", "Add the key to the set, or correct the value."),
     Fault("SKU_REQUIRED", "The template leaves no SKU.", "Map sku to a field that is filled."),
-    Fault("PRICE_REQUIRED", "The template empties the price, which would remove the offer.", "Set allow_offer_delete, or map price to a value."),
+    Fault(
+        "PRICE_REQUIRED",
+        "The template empties the price, which would remove the offer.",
+        "Set allow_offer_delete, or map price to a value.",
+    ),
     Fault("MWS_RETIRED", "api: {value} asks for MWS, which Amazon has closed.", "Set api: sp-api."),
+    # The connection file.
+    Fault("FILE_INVALID", "The file cannot be read as YAML or JSON: {reason}", "Correct the syntax; nothing after this place was checked."),
+    Fault("KEY_REPEATED", "The key {value} stands twice.", "Keep one of them."),
+    Fault("KEY_UNKNOWN", "There is no setting {value} here{reason}.", "Remove it, or correct its name."),
+    Fault("KEY_MISSING", "The setting {field} is missing.", "Add it."),
+    Fault("SETTING_INVALID", "The setting is not valid: {reason}", "Correct it."),
+    Fault("SCHEDULE_INVALID", "The schedule is not valid: {reason}", "Write an interval (30s, 15m, 24h, 7d) or five cron fields."),
+    Fault("TIMEZONE_UNKNOWN", "There is no timezone {value}.", "Name one of the IANA database, as Europe/Berlin or UTC."),
+    Fault("VARIABLE_UNSET", "The environment variable {value} is not set.", "Set it, then apply the file again."),
+    Fault("SECRET_MISPLACED", "!file reads a secret, and this is none.", "Write the value itself, or ${{NAME}}."),
+    Fault(
+        "SECRET_UNREADABLE", "The file {value} cannot be read: {reason}", "Correct the path; it is taken from the connection file's folder."
+    ),
+    Fault("MARKETPLACE_UNKNOWN", "The marketplace {value} is not known.", f"Use one of: {', '.join(MARKETPLACES)}."),
+    Fault("NAME_REPEATED", "The name {value} is used twice.", "Give every one a name of its own."),
+    Fault(
+        "SELLER_DISAGREES",
+        "Connection {value} gives other credentials for the same seller.",
+        "Give one seller's connections the same ones.",
+    ),
+    Fault(
+        "SPEC_INVALID", "The mapping is not valid: {reason}.", "Write dont_map, set_to_empty, or one of field, value, mapping_set, option."
+    ),
+    Fault("OPTION_REFUSED", "The target {target} does not allow {value}.", "Use one of: {limit}."),
+    Fault("OPTION_UNKNOWN", "The target {target} has no option {value}.", "Use one of: {limit}."),
+    Fault("TARGET_REQUIRED", "The template leaves out {target}, which must be mapped.", "Map {target}."),
+    Fault("TARGET_RESERVED", "The attribute {value} is made by the target {limit}.", "Map {limit} instead."),
+    Fault("TARGET_UNKNOWN", "No template has a target {value}{reason}.", "Correct the name."),
+    Fault("RULE_UNKNOWN", "There is no rule {value}{reason}.", "Define it under rules, or correct the name."),
+    Fault(
+        "RULE_WITHOUT_EFFECT", "The rule {value} has no action for {target}.", "Add an action that sets {target}, or remove the rule here."
+    ),
+    Fault("MAPPING_SET_UNKNOWN", "There is no mapping set {value}{reason}.", "Define it under mapping_sets, or correct the name."),
+    Fault(
+        "CONDITION_EMPTY",
+        "The condition tests nothing.",
+        "Add is, equals, not_equals, in, starts_with, matches, greater_than, less_than or length.",
+    ),
+    Fault(
+        "PATTERN_INVALID",
+        "The regular expression is not valid: {reason}.",
+        "Use RE2's syntax; it has no look-around and no back references.",
+    ),
+    Fault(
+        "CONNECTION_MOVED",
+        "The connection {value} has another {limit} already.",
+        "Apply it under a new name: what is known of its SKUs would be wrong.",
+    ),
     # Before the send.
-    Fault("SKU_UNKNOWN", "Amazon does not list the SKU {value} in this marketplace{reason}.", "Publish the listing first, or correct the SKU."),
-    Fault("FBA_GUARD", "Amazon fulfils the SKU {value}; a quantity would turn it merchant-fulfilled.", "Send no quantity for it, or set fba_guard: false."),
-    Fault("TOO_LARGE_FOR_A_FEED", "The feed message for {value} has more bytes than a whole feed may have.", "Send fewer or shorter attributes."),
-    Fault("UNDECIDED_ALONE", "Amazon refused a feed that held this message alone, without saying why: {reason}", "Check the SKU in Seller Central, then send the message again."),
+    Fault(
+        "SKU_UNKNOWN", "Amazon does not list the SKU {value} in this marketplace{reason}.", "Publish the listing first, or correct the SKU."
+    ),
+    Fault(
+        "FBA_GUARD",
+        "Amazon fulfils the SKU {value}; a quantity would turn it merchant-fulfilled.",
+        "Send no quantity for it, or set fba_guard: false.",
+    ),
+    Fault(
+        "TOO_LARGE_FOR_A_FEED",
+        "The feed message for {value} has more bytes than a whole feed may have.",
+        "Send fewer or shorter attributes.",
+    ),
+    Fault(
+        "UNDECIDED_ALONE",
+        "Amazon refused a feed that held this message alone, without saying why: {reason}",
+        "Check the SKU in Seller Central, then send the message again.",
+    ),
     Fault(
         "HANDLING_TIME_CLEAR_UNSUPPORTED",
         "An emptied handling time is not sent: under merge nothing removes it.",
