@@ -1,0 +1,53 @@
+"""Every number and switch of the simulated Amazon that a test may turn."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from ops.simulator.quota import Plan, Window
+
+
+class Limits(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Defaults are Amazon's published or reported figures; all seconds are virtual."""
+
+    enforce_plans: bool = True
+    enforce_windows: bool = True
+    show_rate_header: bool = True
+    plans: dict[str, Plan] = {}
+    """Operation name to plan, in place of the published one."""
+    seller_plans: dict[str, dict[str, Plan]] = {}
+    """Seller id, then operation name: Amazon raises and lowers plans per seller."""
+    feed_windows: dict[str, Window] = msgspec.field(default_factory=lambda: {"JSON_LISTINGS_FEED": Window(count=5, seconds=300)})
+
+    token_seconds: int = 3600
+    url_seconds: int = 300
+
+    queue_seconds: float = 0
+    processing_base_seconds: float = 60
+    processing_seconds_per_message: float = 0.002
+
+    max_messages: int = 25_000
+    max_document_bytes: int = 10 * 1024 * 1024
+    max_sku_characters: int = 40
+    max_body_bytes: int = 1024 * 1024
+
+    compress_results: bool = True
+    feed_level_status: Literal["DONE", "FATAL"] = "DONE"
+    """How a feed with a feed-level issue ends; both have been seen."""
+    create_feed_without_upload: Literal["refuse", "fatal"] = "refuse"
+    replace_keeps_price_bounds: bool = False
+    """A user found that minimum and maximum prices survive a replace; Amazon's own sample says no."""
+
+    extra_product_types: list[str] = []
+    withdrawn_product_types: list[str] = []
+    """Suddenly "invalid or not supported", as happens."""
+    extra_attributes: list[str] = []
+    unknown_asins: list[str] = []
+    """Well-formed ASINs are taken to exist, but for these."""
+
+
+def changed(limits: Limits, changes: dict[str, object]) -> Limits:
+    """*limits* with *changes* on top. Raises msgspec.ValidationError for an unknown name or a wrong type."""
+    return msgspec.convert({**msgspec.to_builtins(limits), **changes}, Limits)

@@ -1,0 +1,90 @@
+"""The simulated Amazon as a whole: its state, and how a feed is processed in it."""
+
+from __future__ import annotations
+
+import gzip
+
+from ops.simulator import listings_feed
+from ops.simulator.accounts import Accounts
+from ops.simulator.answers import encode
+from ops.simulator.calls import CallLog
+from ops.simulator.catalogue import Catalogue
+from ops.simulator.clock import Clock
+from ops.simulator.documents import Documents
+from ops.simulator.faults import Faults
+from ops.simulator.feed_queue import Feed, FeedQueue, FeedStatus
+from ops.simulator.limits import Limits
+from ops.simulator.marketplaces import MARKETPLACES
+from ops.simulator.quota import Account, Plan, Quotas
+from ops.simulator.submissions import Shelf
+
+
+class World:
+    """All state, in memory, touched by one thread only.
+
+    `base_url` begins every presigned URL; None: as the client wrote the host.
+    """
+
+    def __init__(self, clock: Clock, *, seed: int | None = None, base_url: str | None = None) -> None:
+        self.clock = clock
+        self.base_url = base_url
+        self._seed = seed
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything but the clock."""
+        self.limits = Limits()
+        self.quotas = Quotas()
+        self.accounts = Accounts()
+        self.catalogue = Catalogue()
+        self.documents = Documents(self.clock)
+        self.faults = Faults(self._seed)
+        self.calls = CallLog()
+        self.feeds = FeedQueue(self._count_messages, self._process)
+
+    def settle(self) -> None:
+        """Bring feeds and catalogue to the present instant of the virtual clock."""
+        self.feeds.settle(self.clock.now(), self.limits)
+
+    def shelf(self, seller_id: str, marketplace_id: str) -> Shelf:
+        """Where submissions of that seller for that marketplace go."""
+        return Shelf(self.catalogue.shelf(seller_id, marketplace_id), MARKETPLACES[marketplace_id], self.limits)
+
+    def plan_of(self, account: Account, operation: str, published: Plan) -> Plan:
+        """The usage plan in force."""
+        of_seller = self.limits.seller_plans.get(account.seller_id, {})
+        return of_seller.get(operation) or self.limits.plans.get(operation) or published
+
+    def _count_messages(self, feed: Feed) -> int:
+        return listings_feed.count_messages(self._input(feed))
+
+    def _input(self, feed: Feed) -> bytes:
+        document = self.documents.find(feed.account.seller_id, feed.document_id)
+        return b"" if document is None else document.plain()
+
+    def _process(self, feed: Feed, ends_at: float) -> FeedStatus:
+        """Apply a feed and keep its report. A feed type that Amazon retired is FATAL, without a report."""
+        raw = self._input(feed)
+        feed.document_bytes = len(raw)
+        if feed.feed_type != listings_feed.FEED_TYPE:
+            return FeedStatus.FATAL
+        around = listings_feed.Surroundings(
+            feed_id=feed.feed_id,
+            seller_id=feed.account.seller_id,
+            shelf=self.shelf(feed.account.seller_id, feed.marketplace_ids[0]),
+            faults=feed.faults,
+            real=self.clock.real_at(ends_at),
+        )
+        processed = listings_feed.process(raw, around)
+        feed.accepted, feed.invalid = processed.accepted, processed.invalid
+        if processed.report is not None and "no_result_document" not in feed.faults:
+            feed.result_document_id = self._keep_result(feed, encode(processed.report))
+        if (document := self.documents.find(feed.account.seller_id, feed.document_id)) is not None:
+            document.archive()
+        return FeedStatus(processed.status)
+
+    def _keep_result(self, feed: Feed, report: bytes) -> str:
+        document = self.documents.create(feed.account.seller_id, feed.account.region, "application/json; charset=UTF-8")
+        document.is_gzip = self.limits.compress_results
+        document.body = gzip.compress(report, compresslevel=1, mtime=0) if document.is_gzip else report
+        return document.document_id
