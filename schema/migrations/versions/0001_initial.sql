@@ -18,8 +18,12 @@ CREATE TABLE account (
     access_token        bytea,                 -- sealed
     access_expires_at   timestamptz,
     token_generation    bigint NOT NULL DEFAULT 0,
+    access_renew_at     timestamptz,           -- a little before it expires
     renewing_until      timestamptz,           -- lease of the one worker that renews the token
+    login_failures      integer NOT NULL DEFAULT 0, -- in a row, by no fault of the credentials
+    login_not_before    timestamptz,           -- after a failure or a fault
     authorization_fault text,                  -- NULL: authorised, as far as is known
+    usage_plans         jsonb NOT NULL DEFAULT '{}', -- the application's own, in place of Amazon's published: operation -> {rate, burst}
     UNIQUE (client_id, selling_partner_id, region)
 );
 
@@ -36,17 +40,19 @@ CREATE TABLE connection (
 
 -- Token buckets and sliding windows of Amazon's usage plans, one account for the whole fleet.
 CREATE TABLE quota (
-    account_id  integer NOT NULL REFERENCES account ON DELETE CASCADE,
-    operation   text NOT NULL,
-    rate        double precision NOT NULL,     -- tokens a second, as told by Amazon or published
-    burst       integer NOT NULL,
-    tokens      double precision NOT NULL,
-    updated_at  timestamptz NOT NULL,
-    leases      jsonb NOT NULL DEFAULT '{}',   -- calls under way: lease -> end of its life (epoch seconds)
-    recent      double precision[] NOT NULL DEFAULT '{}', -- sliding windows: when the last calls ended (epoch seconds)
-    waiting_until timestamptz,
+    account_id    integer NOT NULL REFERENCES account ON DELETE CASCADE,
+    operation     text NOT NULL,
+    rate          double precision NOT NULL CHECK (rate > 0), -- calls a second, as told by Amazon or published
+    burst         integer NOT NULL CHECK (burst > 0),
+    tokens        double precision NOT NULL,
+    updated_at    timestamptz NOT NULL,
+    leases        jsonb NOT NULL DEFAULT '{}',   -- calls under way: lease -> [since, until] (epoch seconds)
+    recent        double precision[] NOT NULL DEFAULT '{}', -- sliding windows: when the last calls ended (epoch seconds)
+    waiting_until timestamptz,                 -- after a 429
+    confirmed_at  timestamptz NOT NULL,        -- Amazon surely had this rate then
+    changed_at    timestamptz NOT NULL,        -- when we last heard that it had changed
     PRIMARY KEY (account_id, operation)
-);
+) WITH (fillfactor = 50);
 
 CREATE SEQUENCE message_id AS bigint INCREMENT BY 1000; -- a block for each staging transaction
 CREATE SEQUENCE feed_id AS bigint;
@@ -231,6 +237,12 @@ CREATE TABLE lane (
     failing_feeds    integer NOT NULL DEFAULT 0, -- feeds in a row without one accepted message
     failing_size     integer NOT NULL DEFAULT 0, -- messages in the first of them
     PRIMARY KEY (connection_id, kind)
+);
+
+-- Time-limited rights to do something that one worker at a time should do.
+CREATE TABLE lease (
+    name   text PRIMARY KEY,
+    until  timestamptz NOT NULL
 );
 
 -- Undecided changes that go again in a feed of their own, until the culprit is alone.

@@ -1,0 +1,160 @@
+"""The access tokens in the table `account`: sealed, renewed once for the whole fleet, on Postgres' clock.
+
+The column `renewing_until` is the lease of the one worker that renews; `token_generation` counts the tokens, so that a
+worker can say which one Amazon refused. No call to Login with Amazon is made inside a transaction.
+"""
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from sqlalchemy import text
+
+from worker.core.ids import AccountId
+from worker.database import Transaction
+from worker.secrets import Secret, Vault
+
+_LOOK: Final = text("""
+    SELECT token_generation, access_token, authorization_fault, now,
+           access_token IS NOT NULL AND access_expires_at > now AS is_valid,
+           access_token IS NOT NULL AND access_renew_at > now AS is_fresh,
+           extract(epoch FROM login_not_before - now)::float8 AS closed_seconds
+      FROM account, clock_timestamp() AS now WHERE id = :account_id""")
+
+_CLAIM: Final = text("""
+    UPDATE account SET renewing_until = clock_timestamp() + make_interval(secs => :lease_seconds)
+     WHERE id = :account_id AND token_generation = :generation
+       AND greatest(renewing_until, login_not_before, '-infinity') <= clock_timestamp()
+    RETURNING client_id, client_secret, refresh_token, login_failures, clock_timestamp() AS claimed_at""")
+
+# Only the worker that still renews this generation writes: one whose lease ran out while Amazon was slow comes too late.
+_STORE: Final = text("""
+    UPDATE account SET token_generation = token_generation + 1, access_token = :access_token, renewing_until = NULL,
+           access_expires_at = CAST(:claimed_at AS timestamptz) + make_interval(secs => :life_seconds),
+           access_renew_at = CAST(:claimed_at AS timestamptz) + make_interval(secs => :fresh_seconds),
+           refresh_token = coalesce(:refresh_token, refresh_token),
+           login_failures = 0, login_not_before = NULL, authorization_fault = NULL
+     WHERE id = :account_id AND token_generation = :generation""")
+
+_FAIL: Final = text("""
+    UPDATE account SET renewing_until = NULL, login_failures = login_failures + 1,
+           login_not_before = clock_timestamp() + make_interval(secs => :wait_seconds)
+     WHERE id = :account_id AND token_generation = :generation""")
+
+_FAULT: Final = text("""
+    UPDATE account SET renewing_until = NULL, authorization_fault = :fault,
+           login_not_before = clock_timestamp() + make_interval(secs => :probe_seconds)
+     WHERE id = :account_id AND token_generation = :generation""")
+
+_FORGET: Final = text("""
+    UPDATE account SET token_generation = token_generation + 1, access_token = NULL, access_expires_at = NULL, access_renew_at = NULL,
+           renewing_until = NULL, login_failures = 0, login_not_before = NULL, authorization_fault = NULL
+     WHERE id = :account_id""")
+
+
+class AccessToken(NamedTuple):
+    """`generation` tells Amazon's refusal of this token from that of an older one."""
+
+    secret: Secret
+    generation: int
+
+
+class Held(NamedTuple):
+    """What an account holds now. `token` is None when there is none that is still valid.
+
+    `is_fresh`: it need not be renewed yet. `closed_seconds`: above zero after a failure or a fault, until the next call
+    to Login with Amazon may be made. `now` is Postgres' clock.
+    """
+
+    generation: int
+    token: AccessToken | None
+    is_fresh: bool
+    fault: str | None
+    closed_seconds: float
+    now: datetime
+
+
+class Claim(NamedTuple):
+    """The lease to renew one generation, with what the call needs. `client_secret` None: the settings' own."""
+
+    account_id: AccountId
+    generation: int
+    client_id: str
+    client_secret: Secret | None
+    refresh_token: Secret
+    failures: int
+    claimed_at: datetime
+
+
+def place(account_id: AccountId, column: str) -> str:
+    """Return where a secret rests, as the vault wants it."""
+    return f"account:{account_id}:{column}"
+
+
+def look(tx: Transaction, vault: Vault, account_id: AccountId) -> Held:
+    """Return what the account holds. Raises LookupError when there is no such account."""
+    row = tx.execute(_LOOK, {"account_id": account_id}).one_or_none()
+    if row is None:
+        raise LookupError(f"there is no account {account_id}")
+    token = None
+    if row.is_valid:
+        token = AccessToken(vault.open(place(account_id, "access_token"), row.access_token), row.token_generation)
+    return Held(row.token_generation, token, row.is_fresh, row.authorization_fault, row.closed_seconds or 0.0, row.now)
+
+
+def claim(tx: Transaction, vault: Vault, account_id: AccountId, generation: int, *, lease_seconds: float) -> Claim | None:
+    """Take the right to renew *generation* for *lease_seconds*, or return None: another worker has it, or has done it."""
+    row = tx.execute(_CLAIM, {"account_id": account_id, "generation": generation, "lease_seconds": lease_seconds}).one_or_none()
+    if row is None:
+        return None
+    return Claim(
+        account_id,
+        generation,
+        row.client_id,
+        None if row.client_secret is None else vault.open(place(account_id, "client_secret"), row.client_secret),
+        vault.open(place(account_id, "refresh_token"), row.refresh_token),
+        row.login_failures,
+        row.claimed_at,
+    )
+
+
+def store(
+    tx: Transaction,
+    vault: Vault,
+    claimed: Claim,
+    access_token: Secret,
+    refresh_token: Secret | None,
+    *,
+    life_seconds: float,
+    fresh_seconds: float,
+) -> None:
+    """Store the next generation; both times count from the claim. Clears failures and fault. No effect when another was stored."""
+    sealed_refresh = None
+    if refresh_token is not None and refresh_token != claimed.refresh_token:
+        sealed_refresh = vault.seal(place(claimed.account_id, "refresh_token"), refresh_token)
+    tx.execute(
+        _STORE,
+        {
+            "account_id": claimed.account_id,
+            "generation": claimed.generation,
+            "claimed_at": claimed.claimed_at,
+            "access_token": vault.seal(place(claimed.account_id, "access_token"), access_token),
+            "refresh_token": sealed_refresh,
+            "life_seconds": life_seconds,
+            "fresh_seconds": fresh_seconds,
+        },
+    )
+
+
+def fail(tx: Transaction, claimed: Claim, *, wait_seconds: float) -> None:
+    """Note that Login with Amazon did not answer: nobody asks again for *wait_seconds*."""
+    tx.execute(_FAIL, {"account_id": claimed.account_id, "generation": claimed.generation, "wait_seconds": wait_seconds})
+
+
+def fault(tx: Transaction, account_id: AccountId, generation: int, says: str, *, probe_seconds: float) -> None:
+    """Note that the authorisation is gone, unless *generation* is no longer the account's: one probe in *probe_seconds*, until `forget`."""
+    tx.execute(_FAULT, {"account_id": account_id, "generation": generation, "fault": says, "probe_seconds": probe_seconds})
+
+
+def forget(tx: Transaction, account_id: AccountId) -> None:
+    """Forget token and fault: the credentials have changed. The next call logs in anew."""
+    tx.execute(_FORGET, {"account_id": account_id})
