@@ -20,7 +20,7 @@ class KeyName(NamedTuple):
     key: str
 
 
-class RaceLost(Exception):  # noqa: N818  # not an error: the transaction is simply begun anew
+class RaceLost(Exception):  # not an error: the transaction is simply begun anew
     """Another worker made the row of a new key first. Roll back and begin again: the row can now be locked."""
 
 

@@ -1,0 +1,91 @@
+"""Reconcile: find out from Amazon whether a createFeed whose answer was lost has had its effect.
+
+Nothing of the lane is sent meanwhile. Amazon's list may lag, so that it is looked at twice; a feed of our type that we do
+not know is adopted when it is the only one, or when its report proves to be about ours. Source: Feeds API 2021-06-30,
+getFeeds; createFeed has no key that would make it repeatable.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from worker.amazon.feeds import AmazonFeed
+from worker.context import Context
+from worker.core import report
+from worker.core.connections import Connection, to_amazon
+from worker.core.ids import FeedId
+from worker.core.polling import LOOKS, look_after, poll_after
+from worker.core.states import FeedEvent
+from worker.steps.attempt import given_back_on_failure, take_up
+from worker.store import feeds
+from worker.store.feeds import Feed
+
+log = structlog.get_logger()
+
+CLOCK_MARGIN: Final = timedelta(minutes=2)
+"""How far Amazon's clock may be behind ours without its feed being overlooked."""
+
+
+def reconcile(ctx: Context, feed_id: FeedId) -> None:
+    """Take the next look for an unclear feed: adopt what Amazon has, or send it again."""
+    taken = take_up(ctx, feed_id)
+    if taken is None:
+        return
+    feed, connection = taken
+    if feed.unclear_since is None:
+        # The worker that called createFeed died before it could say anything.
+        with ctx.database.begin() as tx:
+            look_in = look_after(0, ctx.settings.feed_poll_seconds)
+            feeds.unclear(tx, feed, look_in, "The worker that called createFeed ended without an answer.")
+        return
+    with given_back_on_failure(ctx, feed):
+        strangers = _strangers(ctx, feed, connection)
+        ours = _ours(ctx, feed, connection, strangers)
+        _conclude(ctx, feed, connection, strangers, ours)
+
+
+def _strangers(ctx: Context, feed: Feed, connection: Connection) -> list[AmazonFeed]:
+    """Return Amazon's feeds of this type since the lost call that are not known as ours."""
+    since = (feed.submitted_at or feed.created_at) - CLOCK_MARGIN
+    listed = [found for found in ctx.amazon.get_feeds(connection.seller, feed.feed_type, since) if found.created_time >= since]
+    with ctx.database.begin() as tx:
+        known = feeds.known_at_amazon(tx, connection.seller.account.id, [found.feed_id for found in listed])
+    return [found for found in listed if found.feed_id not in known]
+
+
+def _ours(ctx: Context, feed: Feed, connection: Connection, strangers: Sequence[AmazonFeed]) -> AmazonFeed | None:
+    """Return the one stranger that is ours: the only one, or the one whose report is about our feed messages."""
+    if len(strangers) <= 1:
+        return strangers[0] if strangers else None
+    with ctx.database.begin() as tx:
+        sent = {number: to_amazon(key, connection.settings.sku_prefix) for number, key in feeds.skus(tx, feed.id).items()}
+    for stranger in strangers:
+        if stranger.result_feed_document_id is not None:
+            document = ctx.amazon.get_result(connection.seller, stranger.result_feed_document_id)
+            try:
+                read = report.read(document)
+            except ValueError:
+                continue
+            if report.is_about(read, sent):
+                return stranger
+    return None
+
+
+def _conclude(ctx: Context, feed: Feed, connection: Connection, strangers: Sequence[AmazonFeed], ours: AmazonFeed | None) -> None:
+    poll = ctx.settings.feed_poll_seconds
+    with ctx.database.begin() as tx:
+        if ours is not None:
+            note = f"Found at Amazon as {ours.feed_id} after createFeed's answer was lost."
+            feeds.move(tx, feed, FeedEvent.AMAZON_ACCEPTED, due_in=poll_after(0, poll), note=note, amazon_feed_id=ours.feed_id, lease=None)
+            log.info("feed_adopted", feed_id=feed.id, connection=connection.name, amazon_feed_id=ours.feed_id)
+        elif any(stranger.result_feed_document_id is None and not stranger.is_over for stranger in strangers) or feed.looks + 1 < len(
+            LOOKS
+        ):
+            again = look_after(feed.looks + 1, poll) if feed.looks + 1 < len(LOOKS) else None
+            feeds.looked(tx, feed, since_unclear=again, from_now=poll_after(feed.looks, poll))
+        else:
+            note = "Amazon does not have it: sent again."
+            feeds.move(tx, feed, FeedEvent.NOT_FOUND_AT_AMAZON, note=note, unclear_since=None, looks=0, lease=None)
+            log.info("feed_not_found_at_amazon", feed_id=feed.id, connection=connection.name)

@@ -1,0 +1,166 @@
+"""Settle: read what Amazon says of a feed, and give every message that it carried its outcome.
+
+What the report leaves open is undecided and goes again in two halves, until the culprit is alone. A feed that Amazon
+cancelled goes back whole.
+"""
+
+import gzip
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+import structlog
+
+from worker import metrics
+from worker.context import Context
+from worker.core import coalescing, report
+from worker.core.connections import Connection, to_amazon
+from worker.core.cutting import halves, most_failing_feeds
+from worker.core.ids import FeedId
+from worker.core.issues import Issue, issue
+from worker.core.outcomes import Fate, Outcome, Reason, Settled
+from worker.core.polling import retry_after
+from worker.core.report import Decision, Verdict
+from worker.core.states import FeedEvent, FeedState
+from worker.database import Transaction
+from worker.steps.attempt import given_back_on_failure, take_up
+from worker.store import feeds, flights, lanes, outcomes
+from worker.store.feeds import Feed
+from worker.store.flights import Landing
+
+log = structlog.get_logger()
+
+REPORT_ATTEMPTS: Final = 5
+"""How often a report that is missing or cannot be read is asked for again before its feed counts as undecided."""
+
+_OUTCOMES: Final[Mapping[Verdict, Outcome]] = {
+    Verdict.ACCEPTED: Outcome.ACCEPTED,
+    Verdict.ACCEPTED_WITH_WARNINGS: Outcome.ACCEPTED_WITH_WARNINGS,
+    Verdict.REJECTED: Outcome.REJECTED,
+}
+
+
+def settle(ctx: Context, feed_id: FeedId) -> None:
+    """Settle one feed that Amazon has ended, or has refused to take."""
+    taken = take_up(ctx, feed_id)
+    if taken is None:
+        return
+    feed, connection = taken
+    with given_back_on_failure(ctx, feed):
+        document = _report(ctx, feed, connection)
+        if isinstance(document, str) and feed.attempts + 1 < REPORT_ATTEMPTS and feed.state is FeedState.DONE:
+            with ctx.database.begin() as tx:
+                feeds.release(tx, feed, after_=retry_after(feed.attempts + 1), note=document)
+            return
+        _write(ctx, feed, connection, document)
+
+
+def _report(ctx: Context, feed: Feed, connection: Connection) -> tuple[bytes, report.Report] | str:
+    """Return Amazon's report, or in words why there is none."""
+    if feed.state is FeedState.CANCELLED:
+        return "Amazon cancelled the feed."
+    if feed.state is FeedState.ABANDONED:
+        return "Amazon refused to take the feed."
+    result_document_id = feed.result_document_id
+    if result_document_id is None and feed.state is FeedState.DONE:
+        result_document_id = ctx.amazon.get_feed(connection.seller, feed.amazon_feed_id or "").result_feed_document_id
+    if result_document_id is None:
+        return f"Amazon ended the feed {feed.state.upper()} without a report."
+    document = ctx.amazon.get_result(connection.seller, result_document_id)
+    try:
+        return document, report.read(document)
+    except ValueError as error:
+        return str(error)
+
+
+def _decision(feed: Feed, connection: Connection, document: tuple[bytes, report.Report] | str, sent: Mapping[int, str]) -> Decision:
+    if isinstance(document, str):
+        return Decision({}, frozenset(sent), document)
+    amazon_skus = {number: to_amazon(key, connection.settings.sku_prefix) for number, key in sent.items()}
+    return report.decide(document[1], amazon_skus, ended_well=feed.state is FeedState.DONE)
+
+
+def _write(ctx: Context, feed: Feed, connection: Connection, document: tuple[bytes, report.Report] | str) -> None:
+    with ctx.database.begin() as tx:
+        now: datetime = tx.exec_driver_sql("SELECT now()").scalar_one()
+        landings = flights.landing(tx, feed.connection_id, feed.kind, feed.id)
+        decision = _decision(feed, connection, document, {landed.message_id: landed.name for landed in landings})
+        undecided = [landed for landed in landings if landed.message_id in decision.undecided]
+        verdicts = dict(decision.verdicts)
+        if len(landings) == 1 and undecided and feed.state is not FeedState.CANCELLED:
+            # It stood alone, so it is the culprit: nothing would be learnt by sending it again.
+            alone = (issue("UNDECIDED_ALONE", reason=decision.why or ""), *_feed_level(document))
+            verdicts[undecided[0].message_id] = (Verdict.REJECTED, alone)
+            undecided = []
+        ended = [settled for landed in landings for settled in _landed(landed, verdicts, decision, feed)]
+        accepted = len(landings) - len(undecided) - sum(verdict is Verdict.REJECTED for verdict, _ in verdicts.values())
+        _send_again(tx, feed, undecided, decision.why or "", accepted=accepted)
+        flights.land(tx, feed.connection_id, feed.kind, landings, now)
+        feeds.write_verdicts(tx, feed.id, {**{landed.message_id: (Verdict.UNDECIDED, ()) for landed in undecided}, **verdicts})
+        outcomes.record(tx, [outcomes.Ended(feed.connection_id, settled) for settled in ended], now)
+        counts: dict[str, object] = {
+            "accepted": accepted,
+            "rejected": len(landings) - len(undecided) - accepted,
+            "undecided": len(undecided),
+            "fault": decision.why,
+            "report": None if isinstance(document, str) else gzip.compress(document[0], compresslevel=3, mtime=0),
+        }
+        feeds.finish(tx, feed, FeedEvent.REPORT_READ if feed.state is FeedState.DONE else None, note=decision.why, **counts)
+    for settled in ended:
+        metrics.outcomes(connection.name, settled.type, settled.outcome)
+    for type_ in {settled.type for settled in ended}:
+        reached = (now.timestamp() - s.published for s in ended if s.type == type_ and s.outcome.startswith(Outcome.ACCEPTED))
+        metrics.accepted_after(type_, reached)
+    log.info(
+        "feed_settled",
+        feed_id=feed.id,
+        connection=connection.name,
+        state=feed.state,
+        accepted=counts["accepted"],
+        rejected=counts["rejected"],
+        undecided=counts["undecided"],
+        why=decision.why,
+    )
+
+
+def _feed_level(document: tuple[bytes, report.Report] | str) -> tuple[Issue, ...]:
+    return () if isinstance(document, str) else document[1].feed_level
+
+
+def _landed(landed: Landing, verdicts: Mapping[int, tuple[Verdict, tuple[Issue, ...]]], decision: Decision, feed: Feed) -> list[Settled]:
+    """Bring one feed message's change to its end, or back among the pending ones; return the messages that end by it."""
+    flight, key, number = landed.flight, landed.key, landed.message_id
+    if number in decision.undecided and number not in verdicts:
+        return coalescing.give_back(key, flight.change)
+    verdict, issues = verdicts.get(number, (Verdict.ACCEPTED, ()))
+    rejected = verdict is Verdict.REJECTED
+    fate = Fate(_OUTCOMES[verdict], reason=issues[0].code if rejected and issues else None, issues=issues)
+    ended = [
+        msgspec.structs.replace(settled, feed_id=feed.id, feed_message_id=number)
+        for settled in coalescing.verdict_fates(flight.change, fate)
+    ]
+    # After a rejection Amazon still has what it had before.
+    return ended + coalescing.confirm(key, flight.was if rejected else flight.sent)
+
+
+def _send_again(tx: Transaction, feed: Feed, undecided: Sequence[Landing], why: str, *, accepted: int) -> None:
+    """Let undecided changes go again: those of a cancelled feed with the rest of the lane, others in two feeds of their own."""
+    if accepted:
+        lanes.recovered(tx, feed.connection_id, feed.kind)
+    if not undecided:
+        return
+    if not accepted:
+        in_a_row, first_size = lanes.failing(tx, feed.connection_id, feed.kind, messages=feed.messages)
+        if in_a_row >= most_failing_feeds(first_size):
+            for landed in undecided:
+                landed.hold_reason = Reason.FEEDS_FAILING
+            flights.hold_groups(tx, feed.connection_id, feed.kind, Reason.FEEDS_FAILING)
+            log.error("feeds_failing", connection_id=feed.connection_id, kind=feed.kind, feeds=in_a_row, why=why)
+            return
+    if feed.state is FeedState.CANCELLED:
+        return
+    for half in halves(list(undecided)) if len(undecided) > 1 else [list(undecided)]:
+        group = lanes.add_group(tx, feed.connection_id, feed.kind, feed.id, [landed.name for landed in half], why)
+        for landed in half:
+            landed.split_id = group

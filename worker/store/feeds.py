@@ -1,0 +1,287 @@
+"""Feeds: one createFeed at Amazon each, the exact document, and the way they have gone."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from worker.core.ids import FeedId, identifier
+from worker.core.issues import Issue
+from worker.core.states import AT_AMAZON, FeedEvent, FeedState, after
+from worker.database import Transaction
+from worker.store import codec, outbox
+from worker.store.copying import copy_rows
+
+CLAIM_SECONDS: Final = 45
+"""How long a worker may work on one step of a feed before another may take it up; above the longest HTTP time-out."""
+
+
+class Feed(msgspec.Struct):
+    """A feed's row without its document and report."""
+
+    id: FeedId
+    connection_id: int
+    kind: str
+    feed_type: str
+    state: FeedState
+    split_id: int | None
+    messages: int
+    first_message_id: int
+    created_at: datetime
+    attempts: int
+    lease: str | None
+    amazon_document_id: str | None
+    upload_url: bytes | None
+    submitted_at: datetime | None
+    unclear_since: datetime | None
+    looks: int
+    amazon_feed_id: str | None
+    result_document_id: str | None
+    now: datetime
+    """Postgres' clock at the claim."""
+
+
+_COLUMNS: Final = (
+    "id, connection_id, kind, feed_type, state, split_id, messages, first_message_id, created_at, attempts, lease, amazon_document_id, "
+    "upload_url, submitted_at, unclear_since, looks, amazon_feed_id, result_document_id, now()"
+)
+
+
+def _feed(row: Sequence[object]) -> Feed:
+    fields = list(row)
+    fields[4] = FeedState(str(fields[4]))
+    url = fields[12]
+    fields[12] = bytes(url) if isinstance(url, (bytes, memoryview)) else None
+    return Feed(*fields)  # type: ignore[arg-type]
+
+
+def new_id(tx: Transaction) -> FeedId:
+    day, number = tx.exec_driver_sql("SELECT (now() AT TIME ZONE 'UTC')::date - DATE '2020-01-01', nextval('feed_id')").one()
+    return FeedId(identifier(day, number))
+
+
+def add(
+    tx: Transaction,
+    feed_id: FeedId,
+    *,
+    connection: tuple[int, str],
+    kind: str,
+    feed_type: str,
+    split_id: int | None,
+    lease: str,
+    messages: int,
+    first_message_id: int,
+    document: bytes,
+    document_bytes: int,
+) -> None:
+    """Store a feed that has just been cut. *document*: gzip of the bytes to upload; *connection*: id and name."""
+    tx.exec_driver_sql(
+        "INSERT INTO feed (id, connection_id, kind, feed_type, state, split_id, lease, messages, first_message_id, document, "
+        "document_bytes, created_at, changed_at, due_at) VALUES (%s, %s, %s, %s, 'cut', %s, %s, %s, %s, %s, %s, now(), now(), now())",
+        (feed_id, connection[0], kind, feed_type, split_id, lease, messages, first_message_id, document, document_bytes),
+    )
+    _tell(tx, feed_id, FeedState.CUT, None)
+
+
+def add_messages(tx: Transaction, rows: Iterable[tuple[FeedId, int, str, str]]) -> None:
+    """Write feed messages: feed id, messageId, key, flight as JSON text."""
+    copy_rows(tx, "feed_message (feed_id, message_id, key, flight)", rows)
+
+
+def claim(tx: Transaction, feed_id: FeedId) -> Feed | None:
+    """Take up a feed whose next step is due; None when it is not, or another worker has it."""
+    row = tx.exec_driver_sql(
+        f"UPDATE feed SET claimed_until = now() + interval '{CLAIM_SECONDS} seconds' WHERE id = %s AND due_at <= now() "
+        f"AND (claimed_until IS NULL OR claimed_until < now()) RETURNING {_COLUMNS}",
+        (feed_id,),
+    ).first()
+    return None if row is None else _feed(row)
+
+
+_SETTABLE: Final = frozenset(
+    {
+        "amazon_document_id",
+        "upload_url",
+        "submitted_at",
+        "unclear_since",
+        "looks",
+        "amazon_feed_id",
+        "result_document_id",
+        "lease",
+        "report",
+        "accepted",
+        "rejected",
+        "undecided",
+        "fault",
+    }
+)
+
+
+_AT_ONCE: Final = timedelta(0)
+
+
+def move(
+    tx: Transaction,
+    feed: Feed,
+    event: FeedEvent,
+    *,
+    due_in: timedelta | None = _AT_ONCE,
+    keep_claim: bool = False,
+    note: str | None = None,
+    **columns: object,
+) -> FeedState:
+    """Bring *feed* to the state that *event* leads to, with further *columns*; tell of it when the state is another.
+
+    *due_in*: when its next step is due; None: never. *keep_claim*: the same worker goes on.
+    """
+    if not columns.keys() <= _SETTABLE:
+        raise ValueError(f"Not columns of a feed that a step may set: {sorted(columns.keys() - _SETTABLE)}")
+    state = after(feed.state, event)
+    sets = "".join(f", {name} = %({name})s" for name in columns)
+    tx.exec_driver_sql(
+        f"UPDATE feed SET state = %(state_)s, changed_at = now(), dispatched_until = NULL, attempts = %(attempts_)s, "
+        f"due_at = now() + %(due_)s, claimed_until = CASE WHEN %(keep_)s THEN now() + interval '{CLAIM_SECONDS} seconds' END{sets} "
+        "WHERE id = %(id_)s",
+        {
+            **columns,
+            "id_": feed.id,
+            "state_": state,
+            "due_": due_in,
+            "keep_": keep_claim,
+            "attempts_": feed.attempts + 1 if state is feed.state else 0,
+        },
+    )
+    if state is not feed.state:
+        feed.attempts = 0
+        feed.state = state
+        _tell(tx, feed.id, state, note)
+    else:
+        feed.attempts += 1
+    return state
+
+
+def intend(tx: Transaction, feed: Feed) -> None:
+    """Write, before createFeed is called, that it is about to be: from here on a crash leaves the feed to reconciliation."""
+    move(tx, feed, FeedEvent.CALL_STARTED, keep_claim=True)
+    feed.submitted_at = tx.exec_driver_sql(
+        "UPDATE feed SET submitted_at = now() WHERE id = %s RETURNING submitted_at", (feed.id,)
+    ).scalar_one()
+
+
+def release(tx: Transaction, feed: Feed, *, at: datetime | None = None, after_: timedelta | None = None, note: str | None = None) -> None:
+    """Give *feed* back unmoved: its step is due again *at* a time, or *after_* a while. A *note* is a failed attempt."""
+    tx.exec_driver_sql(
+        "UPDATE feed SET claimed_until = NULL, dispatched_until = NULL, attempts = attempts + %(failed)s, "
+        "due_at = coalesce(%(at)s, now() + %(after)s), fault = coalesce(%(note)s, fault) WHERE id = %(id)s",
+        {"id": feed.id, "at": at, "after": after_, "note": note, "failed": 0 if note is None else 1},
+    )
+
+
+def finish(tx: Transaction, feed: Feed, event: FeedEvent | None, *, note: str | None = None, **columns: object) -> None:
+    """End *feed*: nothing is due any more. A cancelled, fatal or abandoned one keeps its state, for that is its end."""
+    if event is not None:
+        move(tx, feed, event, due_in=None, note=note, **columns)
+        return
+    sets = "".join(f", {name} = %({name})s" for name in columns)
+    tx.exec_driver_sql(
+        f"UPDATE feed SET changed_at = now(), due_at = NULL, claimed_until = NULL, dispatched_until = NULL{sets} WHERE id = %(id_)s",
+        {**columns, "id_": feed.id},
+    )
+
+
+def unclear(tx: Transaction, feed: Feed, look_in: timedelta, note: str) -> None:
+    """Note that createFeed's answer was lost: the next thing to do is to look at Amazon's list."""
+    tx.exec_driver_sql(
+        "UPDATE feed SET unclear_since = coalesce(unclear_since, now()), looks = 0, claimed_until = NULL, dispatched_until = NULL, "
+        "due_at = now() + %s, fault = %s WHERE id = %s",
+        (look_in, note, feed.id),
+    )
+    tx.exec_driver_sql("INSERT INTO feed_event (feed_id, at, state, note) VALUES (%s, now(), %s, %s)", (feed.id, feed.state, note))
+
+
+def looked(tx: Transaction, feed: Feed, *, since_unclear: timedelta | None, from_now: timedelta) -> None:
+    """Count a look at Amazon's list that decided nothing; the next is due *since_unclear*, or else *from_now*."""
+    tx.exec_driver_sql(
+        "UPDATE feed SET looks = looks + 1, claimed_until = NULL, dispatched_until = NULL, "
+        "due_at = coalesce(unclear_since + %s::interval, now() + %s::interval) WHERE id = %s",
+        (since_unclear, from_now, feed.id),
+    )
+
+
+def _tell(tx: Transaction, feed_id: FeedId, state: FeedState, note: str | None) -> None:
+    tx.exec_driver_sql("INSERT INTO feed_event (feed_id, at, state, note) VALUES (%s, now(), %s, %s)", (feed_id, state, note))
+    row = tx.exec_driver_sql(
+        "SELECT c.name, f.amazon_feed_id, f.feed_type, f.messages, f.accepted, f.rejected, now() "
+        "FROM feed f JOIN connection c ON c.id = f.connection_id WHERE f.id = %s",
+        (feed_id,),
+    ).one()
+    payload = {
+        "connection": row[0],
+        "feed_id": feed_id,
+        "amazon_feed_id": row[1],
+        "feed_type": row[2],
+        "state": str(state),
+        "messages": row[3],
+        "accepted": row[4],
+        "rejected": row[5],
+    }
+    outbox.tell(tx, outbox.FEED, payload, row[6])
+
+
+def document(tx: Transaction, feed_id: FeedId) -> bytes:
+    """Return the feed's document, still compressed."""
+    return bytes(tx.exec_driver_sql("SELECT document FROM feed WHERE id = %s", (feed_id,)).scalar_one())
+
+
+def blocked(tx: Transaction, connection_id: int, kind: str, stalled_after: timedelta) -> bool:
+    """Whether a feed of the lane is unclear or stalled, so that no more may be cut behind it."""
+    return bool(
+        tx.exec_driver_sql(
+            "SELECT EXISTS (SELECT FROM feed WHERE connection_id = %s AND kind = %s AND due_at IS NOT NULL "
+            "AND (unclear_since IS NOT NULL AND state = 'submitting' OR state = ANY(%s::text[]) AND submitted_at < now() - %s))",
+            (connection_id, kind, [str(state) for state in AT_AMAZON], stalled_after),
+        ).scalar()
+    )
+
+
+def known_at_amazon(tx: Transaction, account_id: int, amazon_feed_ids: Sequence[str]) -> set[str]:
+    """Return which of *amazon_feed_ids* are feeds of ours already."""
+    rows = tx.exec_driver_sql(
+        "SELECT f.amazon_feed_id FROM feed f JOIN connection c ON c.id = f.connection_id "
+        "WHERE c.account_id = %s AND f.amazon_feed_id = ANY(%s::text[])",
+        (account_id, list(amazon_feed_ids)),
+    )
+    return {row[0] for row in rows}
+
+
+def skus(tx: Transaction, feed_id: FeedId) -> dict[int, str]:
+    """Return the keys of a feed by messageId."""
+    return dict(tx.exec_driver_sql("SELECT message_id, key FROM feed_message WHERE feed_id = %s", (feed_id,)).all())  # type: ignore[arg-type]
+
+
+def write_verdicts(tx: Transaction, feed_id: FeedId, verdicts: Mapping[int, tuple[str, tuple[Issue, ...]]]) -> None:
+    """Note the verdicts of feed messages that were not simply accepted."""
+    if verdicts:
+        tx.exec_driver_sql(
+            "UPDATE feed_message m SET verdict = new.verdict, issues = new.issues FROM unnest(%s::integer[], %s::text[], %s::jsonb[]) "
+            "AS new (message_id, verdict, issues) WHERE m.feed_id = %s AND m.message_id = new.message_id",
+            (
+                list(verdicts),
+                [str(verdict) for verdict, _ in verdicts.values()],
+                [codec.text(issues) if issues else None for _, issues in verdicts.values()],
+                feed_id,
+            ),
+        )
+
+
+def dispatch_due(tx: Transaction, *, at_most: int, every_seconds: float) -> list[tuple[FeedId, FeedState]]:
+    """Return feeds whose next step is due, each at most once in *every_seconds*."""
+    rows = tx.exec_driver_sql(
+        "UPDATE feed SET dispatched_until = now() + %(every)s * interval '1 second' WHERE id IN ("
+        "SELECT id FROM feed WHERE due_at <= now() AND (claimed_until IS NULL OR claimed_until < now()) "
+        "AND (dispatched_until IS NULL OR dispatched_until < now()) ORDER BY due_at LIMIT %(most)s FOR UPDATE SKIP LOCKED) "
+        "RETURNING id, state",
+        {"every": every_seconds, "most": at_most},
+    )
+    return [(FeedId(row[0]), FeedState(row[1])) for row in rows]

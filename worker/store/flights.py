@@ -1,0 +1,185 @@
+"""Keys on their way: claimed for a feed, marked as in it, and landed when Amazon has decided."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import msgspec
+
+from worker.core.coalescing import Change, Flight, Key, priority
+from worker.core.facets import Value
+from worker.core.feed_document import Listing
+from worker.core.ids import FeedId
+from worker.core.kinds import Kind
+from worker.database import Transaction
+from worker.store import codec
+
+FALLBACK_PRODUCT_TYPE: Final = "PRODUCT"
+"""Amazon's generic type (R68)."""
+
+
+class Claimed(msgspec.Struct):
+    """A locked row that may go into the next feed. `key.versions` is not read, for a cut does not need it."""
+
+    name: str
+    key: Key
+    listing: Listing
+
+
+def claim(tx: Transaction, connection_id: int, kind: str, *, group: int | None, at_most: int) -> list[Claimed]:
+    """Lock the most urgent changes of a lane, out-of-stock first, then the oldest; or those of a *group*.
+
+    Rows that a staging transaction holds at this moment are passed over: the next feed takes them.
+    """
+    which = "k.split_id IS NULL" if group is None else "k.split_id = %(group)s"
+    rows = tx.exec_driver_sql(
+        f"""
+        SELECT k.key, k.pending::text, k.confirmed::text, k.lead_time_said, l.product_type, l.channels
+          FROM (SELECT * FROM key_state k
+                 WHERE k.connection_id = %(connection)s AND k.kind = %(kind)s AND k.state = 'ready' AND {which}
+                 ORDER BY k.priority, k.pending_since LIMIT %(most)s FOR UPDATE SKIP LOCKED) AS k
+          LEFT JOIN listing l ON l.connection_id = k.connection_id AND l.sku = k.key""",
+        {"connection": connection_id, "kind": kind, "group": group, "most": at_most},
+    )
+    return [
+        Claimed(
+            key,
+            Key(codec.change(pending), {}, {} if confirmed == "{}" else codec.confirmed(confirmed), lead_time_said),
+            Listing(key, product_type or FALLBACK_PRODUCT_TYPE, tuple(channels or ())),
+        )
+        for key, pending, confirmed, lead_time_said, product_type, channels in rows
+    ]
+
+
+class TakeOff(NamedTuple):
+    """A change that goes into a feed as feed message `message_id`; `confirmed` is what stays known of its key."""
+
+    key: str
+    message_id: int
+    confirmed: dict[str, Value]
+
+
+def take_off(tx: Transaction, connection_id: int, kind: str, feed_id: FeedId, rows: Sequence[TakeOff]) -> None:
+    """Mark keys as in a feed. From here until they land nothing else of theirs can be sent: they have one feed_id."""
+    tx.exec_driver_sql(
+        "UPDATE key_state k SET state = 'in_feed', feed_id = %s, feed_message_id = new.message_id, pending = NULL, pending_since = NULL, "
+        "split_id = NULL, confirmed = new.confirmed FROM unnest(%s::text[], %s::integer[], %s::jsonb[]) AS new (key, message_id, confirmed) "
+        "WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key",
+        (
+            feed_id,
+            [row.key for row in rows],
+            [row.message_id for row in rows],
+            [codec.text(row.confirmed) if row.confirmed else "{}" for row in rows],
+            connection_id,
+            kind,
+        ),
+    )
+
+
+def stay(tx: Transaction, connection_id: int, kind: str, rows: Iterable[tuple[str, Change | None, str | None]]) -> None:
+    """Write back claimed keys that do not go: with what is left of their change, and the reason to hold it if there is one."""
+    left = list(rows)
+    if left:
+        tx.exec_driver_sql(
+            "UPDATE key_state k SET pending = new.pending, hold_reason = new.reason, "
+            "pending_since = CASE WHEN new.pending IS NOT NULL THEN k.pending_since END, "
+            "split_id = CASE WHEN new.pending IS NOT NULL AND new.reason IS NULL THEN k.split_id END, "
+            "state = CASE WHEN new.pending IS NULL THEN 'idle' WHEN new.reason IS NULL THEN 'ready' ELSE 'held' END "
+            "FROM unnest(%s::text[], %s::jsonb[], %s::text[]) AS new (key, pending, reason) "
+            "WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key",
+            (
+                [key for key, _, _ in left],
+                [None if change is None else codec.text(change) for _, change, _ in left],
+                [reason for _, _, reason in left],
+                connection_id,
+                kind,
+            ),
+        )
+
+
+class Landing(msgspec.Struct):
+    """A feed message with the locked row of its key, as the report finds them."""
+
+    message_id: int
+    name: str
+    flight: Flight
+    key: Key
+    linked: bool
+    pending_since: datetime | None
+    split_id: int | None = None
+    hold_reason: str | None = None
+
+
+def landing(tx: Transaction, connection_id: int, kind: str, feed_id: FeedId) -> list[Landing]:
+    """Lock the keys of a feed in the order of their names, and return them with their feed messages."""
+    rows = tx.exec_driver_sql(
+        "SELECT m.message_id, k.key, m.flight::text, k.pending::text, k.confirmed::text, k.linked, k.pending_since "
+        "FROM key_state k JOIN feed_message m ON m.feed_id = %(feed)s AND m.message_id = k.feed_message_id "
+        "WHERE k.connection_id = %(connection)s AND k.kind = %(kind)s AND k.feed_id = %(feed)s "
+        "AND k.key IN (SELECT key FROM feed_message WHERE feed_id = %(feed)s) "
+        "ORDER BY k.connection_id, k.kind, k.key FOR UPDATE OF k",
+        {"feed": feed_id, "connection": connection_id, "kind": kind},
+    )
+    return [
+        Landing(
+            message_id,
+            key,
+            codec.flight(flight),
+            Key(None if pending is None else codec.change(pending), {}, {} if confirmed == "{}" else codec.confirmed(confirmed)),
+            linked,
+            pending_since,
+        )
+        for message_id, key, flight, pending, confirmed, linked, pending_since in rows
+    ]
+
+
+def land(tx: Transaction, connection_id: int, kind: str, landings: Sequence[Landing], now: datetime) -> None:
+    """Write back the keys of a feed that Amazon has ended: they are in no feed any more."""
+    columns: list[tuple[object, ...]] = [
+        (
+            landed.name,
+            _state(landed, kind),
+            landed.hold_reason if landed.key.pending is not None else None,
+            1 if landed.key.pending is None else priority(landed.key.pending),
+            None if landed.key.pending is None else codec.text(landed.key.pending),
+            None if landed.key.pending is None else landed.pending_since or now,
+            codec.text(landed.key.confirmed) if landed.key.confirmed else "{}",
+            None if landed.key.pending is None else landed.split_id,
+        )
+        for landed in landings
+    ]
+    tx.exec_driver_sql(
+        "UPDATE key_state k SET state = new.state, hold_reason = new.hold_reason, priority = new.priority, pending = new.pending, "
+        "pending_since = new.pending_since, confirmed = new.confirmed, split_id = new.split_id, feed_id = NULL, feed_message_id = NULL "
+        "FROM unnest(%s::text[], %s::text[], %s::text[], %s::smallint[], %s::jsonb[], %s::timestamptz[], %s::jsonb[], %s::bigint[]) "
+        "AS new (key, state, hold_reason, priority, pending, pending_since, confirmed, split_id) "
+        "WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key",
+        (*[list(column) for column in zip(*columns, strict=True)], connection_id, kind),
+    )
+
+
+def _state(landed: Landing, kind: str) -> str:
+    if landed.key.pending is None:
+        return "idle"
+    if landed.hold_reason is not None:
+        return "held"
+    return "ready" if landed.linked or kind != Kind.LISTINGS else "unlinked"
+
+
+def hold_groups(tx: Transaction, connection_id: int, kind: str, reason: str) -> None:
+    """Hold every change of the lane that waits in a group, and forget the groups."""
+    tx.exec_driver_sql(
+        "UPDATE key_state SET state = 'held', hold_reason = %s, split_id = NULL WHERE state = 'ready' AND split_id IN "
+        "(SELECT id FROM split WHERE connection_id = %s AND kind = %s)",
+        (reason, connection_id, kind),
+    )
+    tx.exec_driver_sql("DELETE FROM split WHERE connection_id = %s AND kind = %s", (connection_id, kind))
+
+
+def release_held(tx: Transaction, connection_id: int, reason: str) -> int:
+    """Make changes that are held for *reason* ready again. Return how many."""
+    return tx.exec_driver_sql(
+        "UPDATE key_state SET state = CASE WHEN linked OR kind <> 'listings' THEN 'ready' ELSE 'unlinked' END, hold_reason = NULL "
+        "WHERE connection_id = %s AND state = 'held' AND hold_reason = %s",
+        (connection_id, reason),
+    ).rowcount
