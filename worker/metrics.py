@@ -78,7 +78,7 @@ CATALOGUE: Final[Mapping[str, Metric]] = {
         ),
         Metric("feedline_feed_messages_total", _C, ("connection", "type"), "Feed messages cut into feeds."),
         # Amazon
-        Metric("feedline_spapi_calls_total", _C, ("operation", "status"), "Calls to SP-API, by HTTP status; `none`: no answer."),
+        Metric("feedline_spapi_calls_total", _C, ("operation", "status"), "Calls to Amazon, by HTTP status; or no_connection, no_answer."),
         Metric("feedline_spapi_seconds", _H, ("operation",), "Time of one call to SP-API.", _CALL_SECONDS),
         Metric("feedline_throttled_total", _C, ("operation",), "Calls that Amazon answered with 429."),
         Metric("feedline_quota_tokens", _G, ("connection", "operation"), "Calls that the usage plan leaves now.", source=_DB),
@@ -182,11 +182,11 @@ def feed_messages(connection: str, message_type: str, n: int) -> None:
     _feed_messages.labels(connection, short(message_type)).inc(n)
 
 
-def spapi_call(operation: str, status: int | None, seconds: float) -> None:
-    """Count one call to SP-API. *status*: HTTP's, None when no answer came. A 429 is counted as throttled as well."""
-    _spapi_calls.labels(operation, "none" if status is None else str(status)).inc()
+def spapi_call(operation: str, status: str, seconds: float) -> None:
+    """Count one exchange with Amazon. *status*: HTTP's code, `no_connection` or `no_answer`. A 429 counts as throttled as well."""
+    _spapi_calls.labels(operation, status).inc()
     _spapi_seconds.labels(operation).observe(seconds)
-    if status == 429:
+    if status == "429":
         _throttled.labels(operation).inc()
 
 
