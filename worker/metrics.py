@@ -183,11 +183,13 @@ def feed_messages(connection: str, message_type: str, n: int) -> None:
 
 
 def spapi_call(operation: str, status: str, seconds: float) -> None:
-    """Count one exchange with Amazon. *status*: HTTP's code, `no_connection` or `no_answer`. A 429 counts as throttled as well."""
+    """Count one exchange with Amazon. *status*: HTTP's code, `no_connection` or `no_answer`."""
     _spapi_calls.labels(operation, status).inc()
     _spapi_seconds.labels(operation).observe(seconds)
-    if status == "429":
-        _throttled.labels(operation).inc()
+
+
+def throttled(operation: str) -> None:
+    _throttled.labels(operation).inc()
 
 
 def run_ended(connection: str, kind: str, state: str) -> None:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from worker.context import Context
     from worker.database import Database
     from worker.settings import Settings
 
@@ -33,3 +34,21 @@ def database(found: "Settings | None" = None) -> Iterator["Database"]:
         yield opened
     finally:
         opened.close()
+
+
+@contextmanager
+def context() -> Iterator["Context"]:
+    """Yield the context of the settings, for commands that call Amazon or take a step. Nothing is connected before its use."""
+    from worker.amazon.client import Amazon
+    from worker.broker.publisher import Publisher
+    from worker.clock import Chance, Clock
+    from worker.context import Context
+
+    found = settings()
+    clock, chance, vault = Clock(), Chance(), found.vault()
+    with database(found) as opened, Publisher(found.amqp_urls()) as publisher:
+        amazon = Amazon(found, opened, vault, clock, chance)
+        try:
+            yield Context(found, opened, vault, amazon, publisher, clock, chance)
+        finally:
+            amazon.close()
