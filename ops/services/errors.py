@@ -1,2 +1,2 @@
-class ServiceUnavailable(Exception):  # noqa: N818 - it is a state of the machine, told in one sentence, not a mistake in the code
+class ServiceUnavailable(Exception):
     """A server could not be found, installed or started; the text is one sentence for a person."""

@@ -40,7 +40,7 @@ class LocalPostgres:
         self._child: Child | None = None
 
     def start(self) -> Address:
-        programs = find_postgres(self._account)
+        programs = find_postgres(self._account, self._directory)
         data = self._directory / "data"
         is_new = not data.exists()
         if is_new:

