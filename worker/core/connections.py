@@ -16,7 +16,7 @@ from worker.core.mapping import MappingSet
 from worker.core.marketplaces import MARKETPLACES, Marketplace
 from worker.core.rules import Rule
 from worker.core.sync import SyncTemplate
-from worker.core.targets import Frozen, Many, Name, Spec, TemplateKind, Way, check, refusal, required
+from worker.core.targets import Frozen, Many, Name, Some, Spec, TemplateKind, Way, check, refusal, required
 
 LONGEST_NAME: Final = 128
 LONGEST_PREFIX: Final = 30
@@ -185,7 +185,7 @@ DEFAULT_SHIPMENTS_TEMPLATE: Final = _specs(
 class ImportListings(Frozen):
     every: Schedule | None = None
     feed_type: Literal["GET_MERCHANT_LISTINGS_ALL_DATA"] = "GET_MERCHANT_LISTINGS_ALL_DATA"
-    save: Annotated[Many[Literal["SKU", "Title"]], Field(min_length=1), AfterValidator(_unrepeated)] = ("SKU", "Title")
+    save: Annotated[Some[Literal["SKU", "Title"]], AfterValidator(_unrepeated)] = ("SKU", "Title")
 
 
 class PublishListings(Frozen):
@@ -197,8 +197,8 @@ class PublishListings(Frozen):
     @field_validator("fulfillment_center_id")
     @classmethod
     def _said(cls, spec: Spec | None) -> Spec | None:
-        if spec is not None and spec.way not in {Way.FIELD, Way.VALUE}:
-            raise refusal("OPTION_REFUSED", target="fulfillment_center_id", value=spec.way, limit="field, value, rules")
+        if spec is not None and (spec.way not in {Way.FIELD, Way.VALUE} or spec.rules):
+            raise refusal("OPTION_REFUSED", target="fulfillment_center_id", value="rules" if spec.rules else spec.way, limit="field, value")
         return spec
 
 

@@ -6,13 +6,13 @@ Requirement rows R39, R45, R46. Numbers are compared as decimals, texts exactly:
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import re2
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from worker.core.json import JsonObject, JsonValue
-from worker.core.targets import Frozen, Many, Name, Spec, refusal
+from worker.core.targets import Frozen, Many, Name, Number, Scalar, Some, Spec, refusal
 
 Test = Callable[[JsonValue], bool]
 
@@ -28,13 +28,13 @@ class Condition(Frozen):
 
     field: Name
     is_: Literal["empty", "not_empty"] | None = Field(None, alias="is")
-    equals: Any = None
-    not_equals: Any = None
-    in_: Many[Any] | None = Field(None, alias="in")
+    equals: Scalar | None = None
+    not_equals: Scalar | None = None
+    in_: Many[Scalar] | None = Field(None, alias="in")
     starts_with: Name | None = None
     matches: str | None = Field(None, max_length=LONGEST_PATTERN, description="RE2: found anywhere, unless it is anchored by ^ and $")
-    greater_than: int | Decimal | None = None
-    less_than: int | Decimal | None = None
+    greater_than: Number | None = None
+    less_than: Number | None = None
     length: int | None = Field(None, ge=0, description="characters")
 
     @field_validator("matches", mode="after")
@@ -74,8 +74,8 @@ class Rule(Frozen):
     type: Literal["conditional"] = "conditional"
     description: str = ""
     example: str = ""
-    when: Many[Condition] = Field(min_length=1, description="all must hold")
-    then: Many[Action] = Field(min_length=1)
+    when: Annotated[Some[Condition], Field(description="all must hold")]
+    then: Some[Action]
 
     def action(self, target: str) -> Action | None:
         """Return what this rule gives to *target*, if anything."""

@@ -4,11 +4,14 @@ The tables are data: a new target, or a new template, is a row here. Requirement
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, LiteralString, NamedTuple, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
@@ -127,10 +130,40 @@ def required(kind: TemplateKind) -> tuple[str, ...]:
     return tuple(name for name, row in _ROWS[kind].items() if Way.DONT_MAP not in row.ways)
 
 
+def refusal(code: LiteralString, **words: object) -> PydanticCustomError:
+    """Return the validation error that is the catalogue's fault *code* with *words* filled in."""
+    return PydanticCustomError(code, code, {word: str(given) for word, given in words.items()})
+
+
 T = TypeVar("T")
 
 Many = Annotated[tuple[T, ...], Strict(strict=False)]
 """A list in the file, a tuple inside."""
+
+
+def _not_empty(entries: tuple[T, ...]) -> tuple[T, ...]:
+    if not entries:
+        raise refusal("SETTING_INVALID", reason="it must have at least one entry.")
+    return entries
+
+
+def _number(given: object) -> object:
+    if type(given) not in {int, Decimal}:
+        raise refusal("SETTING_INVALID", reason="it must be a number.")
+    return given
+
+
+def _scalar(given: object) -> object:
+    if type(given) not in {str, int, bool, Decimal}:
+        raise refusal("SETTING_INVALID", reason="it must be a text, a number, true or false.")
+    return given
+
+
+# After the entries: where one of them is wrong, the list is not empty for that.
+Some = Annotated[tuple[T, ...], Strict(strict=False), AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})]
+
+Number = Annotated[int | Decimal, BeforeValidator(_number)]
+Scalar = Annotated[str | int | bool | Decimal, BeforeValidator(_scalar)]
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -139,11 +172,6 @@ class Frozen(BaseModel):
     """A part of the connection file: unknown keys and wrong types are faults, and no fault repeats a value."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
-
-
-def refusal(code: LiteralString, **words: object) -> PydanticCustomError:
-    """Return the validation error that is the catalogue's fault *code* with *words* filled in."""
-    return PydanticCustomError(code, code, {word: str(given) for word, given in words.items()})
 
 
 class Spec(Frozen):
