@@ -72,5 +72,8 @@ def unfit(connection: Connection) -> str | None:
         return f"The database's schema is at revision {found}; this worker needs {needed}. Run: feedline db upgrade"
     readable_since = connection.execute(text("SELECT readable_since FROM schema_compatibility")).scalar_one()
     if found > needed and readable_since > needed:
-        return f"The database's schema is at revision {found}, which workers older than {readable_since} cannot use; this one knows {needed}. Update it."
+        return (
+            f"The database's schema is at revision {found}, which workers older than {readable_since} cannot use; "
+            f"this one knows {needed}. Update it."
+        )
     return None

@@ -24,6 +24,9 @@ from worker.store.feeds import Feed
 
 log = structlog.get_logger()
 
+UNDER_WAY: Final = frozenset({"IN_QUEUE", "IN_PROGRESS"})
+"""Amazon's processingStatus of a feed whose report is still to come."""
+
 CLOCK_MARGIN: Final = timedelta(minutes=2)
 """How far Amazon's clock may be behind ours without its feed being overlooked."""
 
@@ -80,9 +83,9 @@ def _conclude(ctx: Context, feed: Feed, connection: Connection, strangers: Seque
             note = f"Found at Amazon as {ours.feed_id} after createFeed's answer was lost."
             feeds.move(tx, feed, FeedEvent.AMAZON_ACCEPTED, due_in=poll_after(0, poll), note=note, amazon_feed_id=ours.feed_id, lease=None)
             log.info("feed_adopted", feed_id=feed.id, connection=connection.name, amazon_feed_id=ours.feed_id)
-        elif any(stranger.result_feed_document_id is None and not stranger.is_over for stranger in strangers) or feed.looks + 1 < len(
-            LOOKS
-        ):
+        elif any(
+            stranger.result_feed_document_id is None and stranger.processing_status in UNDER_WAY for stranger in strangers
+        ) or feed.looks + 1 < len(LOOKS):
             again = look_after(feed.looks + 1, poll) if feed.looks + 1 < len(LOOKS) else None
             feeds.looked(tx, feed, since_unclear=again, from_now=poll_after(feed.looks, poll))
         else:

@@ -85,6 +85,17 @@ def stage(ctx: Context, deliveries: Sequence[Delivery], arrived: datetime) -> No
     _count(tally, deliveries, ctx.clock.monotonic() - began)
 
 
+def keep_unstorable(ctx: Context, delivery: Delivery, arrived: datetime) -> None:
+    """Keep a delivery that no transaction could take, with its original bytes and nothing that was read from them."""
+    with ctx.database.begin() as tx:
+        issues = codec.text((issue("NOT_STORABLE"),))
+        messages.refuse(
+            tx, [messages.RefusedDelivery(arrived, delivery.queue, None, "{}", delivery.body, issues, None, None, None, None, None)]
+        )
+    metrics.deliveries(delivery.queue, 1)
+    metrics.outcomes(None, None, Outcome.INVALID, 1)
+
+
 def _read(deliveries: Sequence[Delivery], arrived: datetime) -> Iterator[Incoming]:
     for delivery in deliveries:
         for event in wire.decode(delivery):
@@ -106,7 +117,7 @@ def _committed(ctx: Context, incoming: Sequence[Incoming], arrived: datetime) ->
 
 
 def _write(tx: Transaction, incoming: Sequence[Incoming], arrived: datetime) -> Tally:
-    identified = [each for each in incoming if each.read.source is not None and each.read.external_id is not None]
+    identified = [each for each in incoming if _is_identified(each)]
     ids = messages.new_ids(tx, len(identified)) if identified else []
     known = messages.register(tx, [_identity(each, id_) for each, id_ in zip(identified, ids, strict=True)]) if identified else {}
     found = connections.current(tx, {each.read.connection for each in identified if each.read.connection is not None})
@@ -125,9 +136,7 @@ def _write(tx: Transaction, incoming: Sequence[Incoming], arrived: datetime) -> 
         ended.append(outcomes.Ended(connection.id if connection else None, _invalid(id_, each.read, arrived, issues)))
         names[id_] = each.read.connection or ""
 
-    for each in incoming:
-        if each.read.source is None or each.read.external_id is None:
-            refused.append((each, None, each.read.issues if isinstance(each.read, Invalid) else ()))
+    refused += ((each, None, each.read.issues if isinstance(each.read, Invalid) else ()) for each in incoming if not _is_identified(each))
     for each, id_ in zip(identified, ids, strict=True):
         first = known.get(id_)
         if first is not None:
@@ -172,6 +181,10 @@ def _write(tx: Transaction, incoming: Sequence[Incoming], arrived: datetime) -> 
     counted = Counter((names[e.settled.message], e.settled.type, str(e.settled.outcome)) for e in ended)
     counted.update((each.read.connection or "", each.read.type or "", str(Outcome.INVALID)) for each, id_, _ in refused if id_ is None)
     return Tally(Counter(str(new.message.type) for new in fresh), counted)
+
+
+def _is_identified(each: Incoming) -> bool:
+    return each.read.source is not None and each.read.external_id is not None
 
 
 def _mapped(message: Message, connection: Connection) -> tuple[str, Facets]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -129,7 +129,7 @@ def move(
     due_in: timedelta | None = _AT_ONCE,
     keep_claim: bool = False,
     note: str | None = None,
-    **columns: object,
+    **columns: Any,
 ) -> FeedState:
     """Bring *feed* to the state that *event* leads to, with further *columns*; tell of it when the state is another.
 
@@ -178,10 +178,10 @@ def release(tx: Transaction, feed: Feed, *, at: datetime | None = None, after_: 
     )
 
 
-def finish(tx: Transaction, feed: Feed, event: FeedEvent | None, *, note: str | None = None, **columns: object) -> None:
+def finish(tx: Transaction, feed: Feed, event: FeedEvent | None, *, note: str | None = None, **columns: Any) -> None:
     """End *feed*: nothing is due any more. A cancelled, fatal or abandoned one keeps its state, for that is its end."""
     if event is not None:
-        move(tx, feed, event, due_in=None, note=note, **columns)
+        move(tx, feed, event, due_in=None, keep_claim=False, note=note, **columns)
         return
     sets = "".join(f", {name} = %({name})s" for name in columns)
     tx.exec_driver_sql(
@@ -257,7 +257,7 @@ def known_at_amazon(tx: Transaction, account_id: int, amazon_feed_ids: Sequence[
 
 def skus(tx: Transaction, feed_id: FeedId) -> dict[int, str]:
     """Return the keys of a feed by messageId."""
-    return dict(tx.exec_driver_sql("SELECT message_id, key FROM feed_message WHERE feed_id = %s", (feed_id,)).all())  # type: ignore[arg-type]
+    return dict(tx.exec_driver_sql("SELECT message_id, key FROM feed_message WHERE feed_id = %s", (feed_id,)).all())
 
 
 def write_verdicts(tx: Transaction, feed_id: FeedId, verdicts: Mapping[int, tuple[str, tuple[Issue, ...]]]) -> None:

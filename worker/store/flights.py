@@ -63,7 +63,8 @@ def take_off(tx: Transaction, connection_id: int, kind: str, feed_id: FeedId, ro
     """Mark keys as in a feed. From here until they land nothing else of theirs can be sent: they have one feed_id."""
     tx.exec_driver_sql(
         "UPDATE key_state k SET state = 'in_feed', feed_id = %s, feed_message_id = new.message_id, pending = NULL, pending_since = NULL, "
-        "split_id = NULL, confirmed = new.confirmed FROM unnest(%s::text[], %s::integer[], %s::jsonb[]) AS new (key, message_id, confirmed) "
+        "split_id = NULL, confirmed = new.confirmed "
+        "FROM unnest(%s::text[], %s::integer[], %s::jsonb[]) AS new (key, message_id, confirmed) "
         "WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key",
         (
             feed_id,

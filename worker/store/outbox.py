@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from worker.core.json import JsonObject
 from worker.database import Transaction
@@ -19,8 +19,11 @@ class Entry(NamedTuple):
     created_at: datetime
 
 
-OUTCOME = "outcome"
-FEED = "feed"
+LEASE: Final = "announce"
+LEASE_SECONDS: Final = 60
+
+OUTCOME: Final = "outcome"
+FEED: Final = "feed"
 
 
 def tell_outcomes(tx: Transaction, message_ids: Sequence[int], at: datetime) -> None:
@@ -32,11 +35,9 @@ def tell(tx: Transaction, kind: str, payload: JsonObject, at: datetime) -> None:
     tx.exec_driver_sql("INSERT INTO outbox (kind, payload, created_at) VALUES (%s, %s::jsonb, %s)", (kind, codec.text(payload), at))
 
 
-def take(tx: Transaction, at_most: int) -> list[Entry]:
-    """Lock and return the oldest entries that nobody else is publishing."""
-    rows = tx.exec_driver_sql(
-        "SELECT id, kind, refs, payload::text, created_at FROM outbox ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED", (at_most,)
-    )
+def oldest(tx: Transaction, at_most: int) -> list[Entry]:
+    """Return the oldest entries."""
+    rows = tx.exec_driver_sql("SELECT id, kind, refs, payload::text, created_at FROM outbox ORDER BY id LIMIT %s", (at_most,))
     return [Entry(*row) for row in rows]
 
 

@@ -1,0 +1,107 @@
+"""`feedline worker`: the daemon. Prepares the process before anything that depends on it is imported, then runs Dramatiq."""
+
+import os
+import shutil
+import sys
+import tempfile
+from typing import Annotated
+
+import typer
+
+from worker.errors import FeedlineError, UsageError
+
+DATABASE_PATIENCE_SECONDS = 30
+"""How long a starting worker waits for Postgres before it gives up with a sentence."""
+
+
+def worker(
+    processes: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of each process.")] = 8,
+    queues: Annotated[
+        str | None,
+        typer.Option(help="Only these queues, comma separated: feedline.inventory, .listings, .shipments, .work. Default: all."),
+    ] = None,
+) -> None:
+    """Run the daemon that turns messages into feeds.
+
+    Example: feedline worker --processes 2 --threads 8
+    """
+    chosen = _queues(queues)
+    folder = tempfile.mkdtemp(prefix="feedline-metrics-")
+    # Both are read at import: prometheus_client chooses its kind of value, Dramatiq how soon a consumer comes back.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    os.environ.setdefault("dramatiq_restart_delay", "500")
+    try:
+        code = _run(processes, threads, chosen)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    raise typer.Exit(code)
+
+
+def _queues(given: str | None) -> list[str]:
+    from worker.broker.topology import INGEST_QUEUES, WORK
+
+    known = (*INGEST_QUEUES, WORK)
+    chosen = [name.strip() for name in (given or "").split(",") if name.strip()]
+    unknown = [name for name in chosen if name not in known]
+    if unknown:
+        raise UsageError(f"--queues names {', '.join(unknown)}, which is no queue of ours. Choose from {', '.join(known)}.")
+    return chosen
+
+
+def _run(processes: int, threads: int, queues: list[str]) -> int:
+    from worker import http, logs
+    from worker.settings import Settings
+
+    settings = Settings.load()
+    logs.configure(settings.log_format, settings.log_level)
+    http.refuse_taken_port(settings)
+    _refuse_unfit_schema(settings.database_url.get_secret_value())
+
+    from dramatiq import cli
+
+    arguments = [
+        "worker.app:setup",
+        "--processes",
+        str(processes),
+        "--threads",
+        str(threads),
+        "--skip-logging",
+        "--worker-shutdown-timeout",
+        str(int(settings.drain_seconds * 1000)),
+        *(["--queues", *queues] if queues else []),
+    ]
+    # Dramatiq's processes are forks of this one where the platform forks: they must not inherit our arguments.
+    sys.argv = ["feedline"]
+    return int(cli.main(cli.make_argument_parser().parse_args(arguments)) or 0)
+
+
+def _refuse_unfit_schema(url: str) -> None:
+    """Raise FeedlineError when the schema does not fit, or Postgres does not answer for long."""
+    from threading import Event
+
+    import structlog
+
+    from schema import migrate
+    from worker.clock import Clock
+    from worker.database import UNREACHABLE, Database
+
+    log, clock, never = structlog.get_logger(), Clock(), Event()
+    patience = clock.monotonic() + DATABASE_PATIENCE_SECONDS
+    database = Database(url, application_name="feedline worker start")
+    try:
+        while True:
+            try:
+                with database.begin() as tx:
+                    fault = migrate.unfit(tx)
+            except UNREACHABLE as error:
+                if clock.monotonic() > patience:
+                    raise FeedlineError(f"Postgres does not answer ({database!r}). Check FEEDLINE_DATABASE_URL.") from error
+                log.warning("worker_waits_for_database")
+                clock.wait(never, 2)
+                continue
+            break
+    finally:
+        database.close()
+    if fault is not None:
+        raise FeedlineError(fault)

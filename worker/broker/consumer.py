@@ -1,0 +1,224 @@
+"""Consumers: many deliveries a batch from the ingest queues, and wake-ups from the work queue.
+
+Dramatiq acknowledges whatever its actor has returned from, and an actor that raised as well. Promise 1 cannot hang on
+that: a batch is acknowledged only if the staging transaction has said that it is committed, whatever else happened.
+"""
+
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+import dramatiq
+import pika
+from dramatiq.broker import Consumer, MessageProxy
+from dramatiq.brokers.rabbitmq import _RabbitmqConsumer
+from dramatiq.errors import ConnectionClosed
+from pika.adapters.blocking_connection import BlockingConnection
+from pika.exceptions import AMQPError
+
+from worker.clock import Clock
+from worker.core.wire import Delivery
+from worker.health import Heartbeat
+
+log = logging.getLogger(__name__)
+
+PREFETCHED_BATCHES: Final = 3
+"""Batches that a queue's consumer may hold: one in Postgres, one in Python, one arriving."""
+
+MOST_OPEN_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of bodies that a consumer holds before it stops taking more: a flood of huge messages must not fill the memory."""
+
+MOST_BATCH_BYTES: Final = 8 * 1024 * 1024
+
+
+class Batch:
+    """Deliveries that are staged in one transaction.
+
+    `committed` is set by the actor, after the commit; only then are they acknowledged.
+    """
+
+    def __init__(self, consumer: "BatchConsumer", deliveries: list[Delivery], tags: list[int], arrived: datetime) -> None:
+        self.consumer = consumer
+        self.deliveries = deliveries
+        self.tags = tags
+        self.arrived = arrived
+        self.bytes = sum(len(delivery.body) for delivery in deliveries)
+        self.committed = False
+        self.over = False
+
+    def __repr__(self) -> str:
+        # Dramatiq logs an actor's arguments when it fails.
+        return f"Batch({len(self.deliveries)} deliveries)"
+
+
+class BatchMessage(MessageProxy):
+    def __init__(self, message: "dramatiq.Message[None]", batch: Batch) -> None:
+        super().__init__(message)
+        self.batch = batch
+
+
+class BatchConsumer(Consumer):
+    """Hands the deliveries of one queue to its actor, up to *size* at once, and acknowledges them by prefix.
+
+    Lives in Dramatiq's consumer thread; `ack` and `nack` are called from worker threads.
+    """
+
+    def __init__(
+        self,
+        connection: BlockingConnection,
+        queue_name: str,
+        actor_name: str,
+        *,
+        size: int,
+        linger_seconds: float,
+        idle_seconds: float,
+        clock: Clock,
+    ) -> None:
+        self._connection = connection
+        self._queue_name = queue_name
+        self._actor_name = actor_name
+        self._size = size
+        self._linger_seconds = linger_seconds
+        self._idle_seconds = idle_seconds
+        self._clock = clock
+        self._heartbeat = Heartbeat(f"consumer {queue_name}", clock=clock)
+        self._arrived: deque[tuple[int, Delivery]] = deque()
+        self._open: OrderedDict[int, Batch] = OrderedDict()
+        self._open_bytes = 0
+        self._cancelled = False
+        self._channel = connection.channel()
+        self._channel.basic_qos(prefetch_count=size * PREFETCHED_BATCHES)
+        self._channel.add_on_cancel_callback(self._on_cancel)
+        self._channel.basic_consume(queue_name, self._on_delivery)
+
+    def _on_cancel(self, _frame: object) -> None:
+        self._cancelled = True
+
+    def _on_delivery(self, _channel: object, method: Any, properties: Any, body: bytes) -> None:  # noqa: ANN401  # pika has no types
+        delivery = Delivery(
+            self._queue_name, body, properties.content_type, properties.headers or {}, method.routing_key, method.redelivered
+        )
+        self._arrived.append((method.delivery_tag, delivery))
+
+    def __next__(self) -> BatchMessage | None:
+        self._heartbeat.beat()
+        try:
+            if self._open_bytes > MOST_OPEN_BYTES:
+                self._connection.process_data_events(self._linger_seconds)
+                return None
+            self._connection.process_data_events(0 if self._arrived else self._idle_seconds)
+            if self._arrived:
+                self._linger()
+        except AMQPError as error:
+            raise ConnectionClosed(error) from None
+        if self._cancelled or not self._channel.is_open:
+            # Neither raises by itself: the worker would wait for ever.
+            raise ConnectionClosed(None) from None
+        return self._batch() if self._arrived else None
+
+    def _linger(self) -> None:
+        deadline = self._clock.monotonic() + self._linger_seconds
+        while len(self._arrived) < self._size and (left := deadline - self._clock.monotonic()) > 0:
+            self._connection.process_data_events(left)
+
+    def _batch(self) -> BatchMessage:
+        tags: list[int] = []
+        deliveries: list[Delivery] = []
+        taken = 0
+        while self._arrived and len(tags) < self._size and taken < MOST_BATCH_BYTES:
+            tag, delivery = self._arrived.popleft()
+            tags.append(tag)
+            deliveries.append(delivery)
+            taken += len(delivery.body)
+        batch = Batch(self, deliveries, tags, self._clock.now())
+        self._open[tags[-1]] = batch
+        self._open_bytes += batch.bytes
+        message: dramatiq.Message[None] = dramatiq.Message(
+            queue_name=self._queue_name, actor_name=self._actor_name, args=(batch,), kwargs={}, options={}
+        )
+        return BatchMessage(message, batch)
+
+    def ack(self, message: MessageProxy) -> None:
+        """Acknowledge the batch if it is committed, else give it back to RabbitMQ."""
+        batch = message.batch if isinstance(message, BatchMessage) else None
+        if batch is None or batch.consumer is not self:
+            # Of a connection that is gone: RabbitMQ delivers it again, and tags mean something else by now.
+            return
+        self._from_any_thread(lambda: self._end(batch))
+
+    nack = ack
+
+    def _from_any_thread(self, callback: Callable[[], None]) -> None:
+        try:
+            self._connection.add_callback_threadsafe(callback)
+        except AMQPError:
+            log.info("The connection closed before a batch was acknowledged; RabbitMQ delivers it again.")
+
+    def _end(self, batch: Batch) -> None:
+        batch.over = True
+        self._open_bytes -= batch.bytes
+        if not self._channel.is_open:
+            return
+        if not batch.committed:
+            for tag in batch.tags:
+                self._channel.basic_nack(tag, requeue=True)
+        # Only a prefix: with multiple=True RabbitMQ takes everything up to the tag.
+        last = None
+        while self._open and next(iter(self._open.values())).over:
+            tag, ended = self._open.popitem(last=False)
+            if ended.committed:
+                last = tag
+        if last is not None:
+            self._channel.basic_ack(last, multiple=True)
+
+    def requeue(self, messages: object) -> None:
+        """RabbitMQ delivers again what a closed connection had not acknowledged."""
+
+    def close(self) -> None:
+        self._heartbeat.end()
+        try:
+            if self._connection.is_open:
+                self._connection.process_data_events(0)
+                self._connection.close()
+        except AMQPError as error:
+            raise ConnectionClosed(error) from None
+
+
+class WorkConsumer(_RabbitmqConsumer):
+    """Dramatiq's consumer, but deaf to messages of an earlier connection.
+
+    Delivery tags begin at 1 on every channel: the stock consumer would acknowledge a stranger after a reconnect.
+    """
+
+    def __init__(self, broker: Any, queue_name: str, prefetch: int, timeout: int) -> None:  # noqa: ANN401
+        super().__init__(broker, queue_name, prefetch, timeout)
+        self._heartbeat = Heartbeat(f"consumer {queue_name}")
+
+    def __next__(self) -> MessageProxy | None:
+        self._heartbeat.beat()
+        message: Any = super().__next__()
+        if message is not None:
+            message.consumer = self
+        return message  # type: ignore[no-any-return]
+
+    def ack(self, message: Any) -> None:  # noqa: ANN401
+        if message.consumer is self:
+            super().ack(message)
+
+    def nack(self, message: Any) -> None:  # noqa: ANN401
+        if message.consumer is self:
+            super().nack(message)
+
+    def close(self) -> None:
+        self._heartbeat.end()
+        super().close()
+
+
+def connect(parameters: "pika.URLParameters | list[pika.URLParameters]") -> BlockingConnection:
+    """Open a connection to the first node that answers. Raises: ConnectionClosed, which Dramatiq retries."""
+    try:
+        return BlockingConnection(parameters)
+    except (AMQPError, OSError) as error:
+        raise ConnectionClosed(error) from None

@@ -1,0 +1,47 @@
+"""Announce: publish the events of the outbox, and forget them when the broker has confirmed.
+
+At least once: an event that is published again carries the same id.
+"""
+
+from collections.abc import Iterator
+from threading import Event
+from typing import Final
+
+import msgspec
+
+from worker.context import Context
+from worker.core import events
+from worker.core.events import FeedData, OutgoingEvent
+from worker.database import Transaction
+from worker.store import leases, outbox, traces
+from worker.store.outbox import Entry
+
+ENTRIES_AT_ONCE: Final = 20
+"""Outbox entries published between two looks; an entry of outcomes holds those of one transaction."""
+
+SLICE_SECONDS: Final = 20
+
+
+def announce(ctx: Context, stopping: Event) -> None:
+    """Publish what the outbox holds, for a while; whoever conducts wakes us again while there is more."""
+    until = ctx.clock.monotonic() + SLICE_SECONDS
+    try:
+        while not stopping.is_set() and ctx.clock.monotonic() < until:
+            with ctx.database.begin() as tx:
+                entries = outbox.oldest(tx, ENTRIES_AT_ONCE)
+                told = [event for entry in entries for event in _events(tx, entry)]
+            if not entries:
+                break
+            ctx.publisher.publish_events(told)
+            with ctx.database.begin() as tx:
+                outbox.forget(tx, entries)
+    finally:
+        with ctx.database.begin() as tx:
+            leases.release(tx, outbox.LEASE)
+
+
+def _events(tx: Transaction, entry: Entry) -> Iterator[OutgoingEvent]:
+    if entry.kind == outbox.OUTCOME:
+        yield from traces.outcome_events(tx, entry.refs or [])
+    elif entry.payload is not None:
+        yield events.feed_event(msgspec.json.decode(entry.payload, type=FeedData), at=entry.created_at)

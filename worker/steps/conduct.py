@@ -1,0 +1,53 @@
+"""Conduct: find what is due and wake somebody up for it.
+
+Decides nothing else. A wake-up that is lost is sent again, one that comes twice finds its row claimed or no longer due.
+"""
+
+from typing import Final, Protocol
+
+from worker.context import Context
+from worker.core.ids import FeedId
+from worker.core.kinds import Kind
+from worker.core.states import FeedState
+from worker.steps.link import LEASE_SECONDS, lease_name
+from worker.store import feeds, lanes, leases, listings, outbox
+
+AGAIN_SECONDS: Final = 10
+"""After so long a wake-up counts as lost."""
+
+CUT_AGAIN_SECONDS: Final = 5
+FEEDS_PER_TICK: Final = 200
+HOUSEKEEPING_SECONDS: Final = 3600
+
+
+class Wake(Protocol):
+    """Sends wake-ups: one method for each internal actor."""
+
+    def cut(self, connection_id: int, kind: Kind) -> None: ...
+    def feed(self, feed_id: FeedId, state: FeedState) -> None: ...
+    def link(self, connection_id: int) -> None: ...
+    def announce(self) -> None: ...
+    def keep_house(self) -> None: ...
+
+
+def conduct(ctx: Context, wake: Wake) -> None:
+    """Look once for due work, and send a wake-up for each piece of it."""
+    settings = ctx.settings
+    with ctx.database.begin() as tx:
+        due_feeds = feeds.dispatch_due(tx, at_most=FEEDS_PER_TICK, every_seconds=AGAIN_SECONDS)
+        due_lanes = lanes.dispatch_due(
+            tx, linger_seconds=settings.feed_linger_seconds, full=settings.feed_max_messages, every_seconds=CUT_AGAIN_SECONDS
+        )
+        to_link = [each for each in listings.with_unlinked(tx) if leases.take(tx, lease_name(each), LEASE_SECONDS)]
+        to_announce = outbox.waiting(tx) and leases.take(tx, outbox.LEASE, outbox.LEASE_SECONDS)
+        to_keep_house = leases.take(tx, "housekeeping", HOUSEKEEPING_SECONDS)
+    for feed_id, state in due_feeds:
+        wake.feed(feed_id, state)
+    for connection_id, kind in due_lanes:
+        wake.cut(connection_id, Kind(kind))
+    for connection_id in to_link:
+        wake.link(connection_id)
+    if to_announce:
+        wake.announce()
+    if to_keep_house:
+        wake.keep_house()

@@ -1,0 +1,88 @@
+"""Link: before a SKU's first send, ask Amazon whether it exists, of which type it is, and who fulfils it (R67 to R69).
+
+In bulk, the most urgent first; changes of SKUs that are linked already do not wait for it.
+"""
+
+from collections.abc import Sequence
+from threading import Event
+from typing import Final
+
+import structlog
+
+from worker import metrics
+from worker.context import Context
+from worker.core import coalescing
+from worker.core.connections import Connection, from_amazon, to_amazon
+from worker.core.issues import issue
+from worker.core.kinds import Kind
+from worker.core.outcomes import Fate, Outcome
+from worker.errors import AmazonError, Later
+from worker.store import connections, keys, leases, listings, outcomes
+from worker.store.flights import FALLBACK_PRODUCT_TYPE
+from worker.store.listings import Linked
+
+log = structlog.get_logger()
+
+SKUS_PER_CALL: Final = 20
+"""Source: Listings Items API 2021-08-01, searchListingsItems: at most 20 identifiers."""
+
+SLICE_SECONDS: Final = 20
+"""How long one wake-up goes on before it makes room for other work."""
+
+LEASE_SECONDS: Final = 60
+RETRY_SECONDS: Final = 5
+
+
+def lease_name(connection_id: int) -> str:
+    return f"link:{connection_id}"
+
+
+def link(ctx: Context, connection_id: int, stopping: Event) -> None:
+    """Link what waits to be linked, as far as the usage plan allows now."""
+    until = ctx.clock.monotonic() + SLICE_SECONDS
+    try:
+        while not stopping.is_set() and ctx.clock.monotonic() < until:
+            with ctx.database.begin() as tx:
+                connection = connections.by_id(tx, connection_id)
+                waiting = listings.unlinked(tx, connection_id, SKUS_PER_CALL)
+            if connection is None or connection.paused or not waiting:
+                break
+            _write(ctx, connection, waiting, _ask(ctx, connection, waiting))
+    except Later as later:
+        with ctx.database.begin() as tx:
+            leases.keep_until(tx, lease_name(connection_id), later.at)
+    except AmazonError as error:
+        log.info("linking_failed", connection_id=connection_id, operation=error.operation, status=error.status)
+        with ctx.database.begin() as tx:
+            leases.keep(tx, lease_name(connection_id), RETRY_SECONDS)
+    else:
+        with ctx.database.begin() as tx:
+            leases.release(tx, lease_name(connection_id))
+
+
+def _ask(ctx: Context, connection: Connection, waiting: Sequence[str]) -> list[Linked]:
+    prefix = connection.settings.sku_prefix
+    found = ctx.amazon.search_listings(connection.seller, [to_amazon(key, prefix) for key in waiting])
+    return [Linked(from_amazon(item.sku, prefix), item.product_type, item.asin, item.channels) for item in found]
+
+
+def _write(ctx: Context, connection: Connection, asked: Sequence[str], found: Sequence[Linked]) -> None:
+    known = [each for each in found if each.sku in set(asked)]
+    unknown = sorted(set(asked) - {each.sku for each in known})
+    ended: list[outcomes.Ended] = []
+    with ctx.database.begin() as tx:
+        now = tx.exec_driver_sql("SELECT now()").scalar_one()
+        listings.link(tx, connection.id, known, FALLBACK_PRODUCT_TYPE)
+        rows = keys.lock(tx, (keys.KeyName(connection.id, Kind.LISTINGS, sku) for sku in unknown))
+        for name, row in rows.items():
+            if row.state != "unlinked" or row.key.pending is None:
+                continue
+            sku = to_amazon(name.key, connection.settings.sku_prefix)
+            fate = Fate(Outcome.REJECTED, reason="SKU_UNKNOWN", issues=(issue("SKU_UNKNOWN", field="sku", value=sku, reason=""),))
+            ended += (outcomes.Ended(connection.id, settled) for settled in coalescing.verdict_fates(row.key.pending, fate))
+            row.key.pending = None
+        keys.save(tx, (row for row in rows.values() if not row.is_new), now)
+        outcomes.record(tx, ended, now)
+    for each in ended:
+        metrics.outcomes(connection.name, each.settled.type, each.settled.outcome)
+    log.debug("listings_linked", connection=connection.name, linked=len(known), unknown=len(unknown))

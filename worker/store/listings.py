@@ -1,0 +1,65 @@
+"""What Amazon says of SKUs: existence, product type, who fulfils. Asked for before the first send."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from worker.core.kinds import Kind
+from worker.database import Transaction
+
+
+class Linked(NamedTuple):
+    """A SKU that Amazon knows. `sku` is the key; `product_type` None: Amazon names none (R68)."""
+
+    sku: str
+    product_type: str | None
+    asin: str | None
+    channels: tuple[str, ...]
+
+
+def unlinked(tx: Transaction, connection_id: int, at_most: int) -> list[str]:
+    """Return the keys that wait to be linked, the most urgent first."""
+    rows = tx.exec_driver_sql(
+        "SELECT key FROM key_state WHERE connection_id = %s AND state = 'unlinked' ORDER BY priority, pending_since LIMIT %s",
+        (connection_id, at_most),
+    )
+    return [row[0] for row in rows]
+
+
+def link(tx: Transaction, connection_id: int, found: Sequence[Linked], fallback: str) -> None:
+    """Store what Amazon says, and let the keys go. A product type that was set by hand stays."""
+    if not found:
+        return
+    tx.exec_driver_sql(
+        "INSERT INTO listing (connection_id, sku, product_type, product_type_source, asin, channels, linked_at) "
+        "SELECT %s, sku, coalesce(product_type, %s), CASE WHEN product_type IS NULL THEN 'fallback' ELSE 'amazon' END, asin, "
+        "string_to_array(channels, ' '), now() FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[]) "
+        "AS new (sku, product_type, asin, channels) ORDER BY sku "
+        "ON CONFLICT (connection_id, sku) DO UPDATE SET "
+        "asin = excluded.asin, channels = excluded.channels, linked_at = excluded.linked_at, "
+        "product_type = CASE listing.product_type_source WHEN 'manual' THEN listing.product_type ELSE excluded.product_type END, "
+        "product_type_source = CASE listing.product_type_source WHEN 'manual' THEN 'manual' ELSE excluded.product_type_source END",
+        (
+            connection_id,
+            fallback,
+            [each.sku for each in found],
+            [each.product_type for each in found],
+            [each.asin for each in found],
+            [" ".join(each.channels) for each in found],
+        ),
+    )
+    tx.exec_driver_sql(
+        "UPDATE key_state SET linked = true, state = CASE state WHEN 'unlinked' THEN 'ready' ELSE state END "
+        "WHERE (connection_id, kind, key) IN "
+        "(SELECT connection_id, kind, key FROM key_state WHERE connection_id = %s AND kind = %s AND key = ANY(%s::text[]) "
+        "ORDER BY key FOR UPDATE)",
+        (connection_id, Kind.LISTINGS, [each.sku for each in found]),
+    )
+
+
+def with_unlinked(tx: Transaction) -> list[int]:
+    """Return the connections that have keys to link and may be asked for."""
+    rows = tx.exec_driver_sql(
+        "SELECT c.id FROM connection c JOIN account a ON a.id = c.account_id WHERE NOT c.paused AND a.authorization_fault IS NULL "
+        "AND EXISTS (SELECT FROM key_state k WHERE k.connection_id = c.id AND k.state = 'unlinked')"
+    )
+    return [row[0] for row in rows]
