@@ -30,7 +30,7 @@ class StartWorker(Protocol):
 
 
 class StartSimulator(Protocol):
-    def __call__(self, *, speed: float = ...) -> "Simulator": ...
+    def __call__(self, *, speed: float = ..., seed: int | None = ..., scenario: Path | None = ...) -> "Simulator": ...
 
 
 # --- the session -------------------------------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ def tcp_proxy() -> Iterator[Callable[[str], TcpProxy]]:
 
 @pytest.fixture
 def settings(database: str, vhost: str) -> dict[str, str]:
-    """Settings of a worker on fresh resources; add FEEDLINE_LWA_URL and FEEDLINE_SP_API_URL of a simulator."""
+    """Settings of a worker on fresh resources; with a simulator take `simulated_settings`."""
     return {
         "FEEDLINE_DATABASE_URL": database,
         "FEEDLINE_AMQP_URL": vhost,
@@ -219,8 +219,8 @@ def start_simulator() -> Iterator[StartSimulator]:
 
     started: list[Simulator] = []
 
-    def start(**options: float) -> Simulator:
-        started.append(Simulator.start(**options))
+    def start(*, speed: float = 1.0, seed: int | None = None, scenario: Path | None = None) -> Simulator:
+        started.append(Simulator.start(speed=speed, seed=seed, scenario=scenario))
         return started[-1]
 
     yield start
@@ -232,3 +232,9 @@ def start_simulator() -> Iterator[StartSimulator]:
 def simulator(start_simulator: StartSimulator) -> "Simulator":
     """An SP-API simulator whose clock runs as ours does."""
     return start_simulator()
+
+
+@pytest.fixture
+def simulated_settings(settings: dict[str, str], simulator: "Simulator") -> dict[str, str]:
+    """Settings of a worker on fresh resources, with `simulator` in Amazon's place."""
+    return {**settings, "FEEDLINE_LWA_URL": simulator.lwa_url, "FEEDLINE_SP_API_URL": simulator.url}
