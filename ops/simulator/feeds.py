@@ -240,8 +240,9 @@ def _refuse() -> NoReturn:
 def get_feed_document(world: World, request: Request) -> Answer:
     """A fresh URL, good for five minutes. Input documents can be read back, too."""
     document = world.documents.find(request.account.seller_id, request.path["feedDocumentId"])
-    asked = request.one(_ENCODING_HEADER)
-    if asked not in {None, "true", "false"}:
+    # Amazon's own client writes Python's True.
+    asked = (request.one(_ENCODING_HEADER) or "false").lower()
+    if asked not in {"true", "false"}:
         raise invalid_parameters()
     gone = world.faults.strike("document_gone", operation=request.operation, seller=request.account.seller_id)
     if document is None or document.body is None or gone:

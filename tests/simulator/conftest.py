@@ -24,16 +24,18 @@ def simulator(simulator_process: Simulator) -> Simulator:
 
 
 @pytest.fixture
-def client(simulator: Simulator) -> Client:
+def client(simulator: Simulator) -> Iterator[Client]:
     """A seller in the US and Canada, logged in."""
     seller = Client(simulator, simulator.register_seller("A1EXAMPLESELLER", (US, CANADA)))
     assert seller.log_in().status == 200
-    return seller
+    yield seller
+    seller.http.clear()
 
 
 @pytest.fixture
-def other(simulator: Simulator) -> Client:
+def other(simulator: Simulator) -> Iterator[Client]:
     """A second seller with the same application."""
     seller = Client(simulator, simulator.register_seller("A2OTHERSELLER"))
     assert seller.log_in().status == 200
-    return seller
+    yield seller
+    seller.http.clear()
