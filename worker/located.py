@@ -176,13 +176,15 @@ class _Reading:
 
     def _scalar(self, node: Node, tag: str, line: int, place: Place) -> Located:
         text = node.value
-        if not text.isascii():
-            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # JSON writes an emoji as two \u escapes
         names = _VARIABLE.findall(text)
         unset = [name for name in names if name not in self._environment]
         for name in unset:
             self._complain(line, issue("VARIABLE_UNSET", field=path(place), value=name))
         spelt = _VARIABLE.sub(lambda match: self._environment.get(match[1], ""), text)
+        if not spelt.isascii():
+            spelt = spelt.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # JSON writes an emoji as two \u escapes
+        if "\0" in spelt:  # Postgres has no place for it
+            self._complain(line, issue("SETTING_INVALID", field=path(place), reason="it has a NUL character."))
         if tag == "!file":
             return Located(line, SecretFile(spelt), is_from_environment=bool(names), is_unreadable=bool(unset))
         if not tag.startswith(_TAG):
