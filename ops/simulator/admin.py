@@ -24,7 +24,7 @@ _Body = TypeVar("_Body")
 _NDJSON = "application/x-ndjson"
 
 
-class _NotFound(Exception):  # noqa: N818 - an answer
+class _NotFound(Exception):
     pass
 
 

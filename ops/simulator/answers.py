@@ -41,7 +41,7 @@ class Answer:
         return self.body if isinstance(self.body, bytes) else encode(self.body)
 
 
-class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error of ours
+class Refusal(Exception):
     """An answer in Amazon's error shape, raised wherever it is found out."""
 
     def __init__(self, status: int, code: str, message: str, details: str | None = "") -> None:

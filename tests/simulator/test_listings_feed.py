@@ -330,7 +330,24 @@ def test_delete_takes_the_listing_away_and_partial_update_replaces_attributes(cl
 def test_the_handwritten_schema_agrees_with_amazons() -> None:
     good: dict[str, Any] = {"messageId": 1, **patch("A", availability(quantity=1))}
     update: dict[str, Any] = {"messageId": 1, "sku": "A", "operationType": "UPDATE", "productType": "P", "attributes": {"a": 1}}
-    values = [None, 0, 1, 2.5, "", "x", True, [], {}, [{}], {"a": 1}, 2_147_483_648, "PATCH", "DELETE", "PARTIAL_UPDATE", "LISTING"]
+    values: list[Any] = [
+        None,
+        0,
+        1,
+        2.5,
+        "",
+        "x",
+        True,
+        [],
+        {},
+        [{}],
+        {"a": 1},
+        2_147_483_648,
+        "PATCH",
+        "DELETE",
+        "PARTIAL_UPDATE",
+        "LISTING",
+    ]
     names = ["messageId", "sku", "operationType", "productType", "requirements", "attributes", "patches"]
     schema = feed_schema("listings-feed-schema-v2")
 
@@ -342,9 +359,15 @@ def test_the_handwritten_schema_agrees_with_amazons() -> None:
             for one in ({"op": "merge"}, {"path": "/"}, {"op": "test", "path": "/"}, {"op": "add", "path": "/", "value": [1]})
         ]
         for message in variants:
-            whole = {"header": {"sellerId": "S", "version": "2.0"}, "messages": [message]}
+            whole: Any = {"header": {"sellerId": "S", "version": "2.0"}, "messages": [message]}
             assert (message_fault(message) is None) == schema.is_valid(whole), message
-    for header in ({}, {"sellerId": "S"}, {"sellerId": 1, "version": "2.0"}, {"sellerId": "S", "version": "2.0", "issueLocale": 1}):
+    headers: tuple[Any, ...] = (
+        {},
+        {"sellerId": "S"},
+        {"sellerId": 1, "version": "2.0"},
+        {"sellerId": "S", "version": "2.0", "issueLocale": 1},
+    )
+    for header in headers:
         whole = {"header": header, "messages": [good]}
         assert (header_fault(whole) is None) == schema.is_valid(whole), header
 
