@@ -62,7 +62,7 @@ class Settings(BaseSettings):
         return value.lower() if isinstance(value, str) else value
 
     @classmethod
-    def load(cls, **given: Any) -> Self:
+    def load(cls, **given: Any) -> Self:  # noqa: ANN401  # whatever a field takes
         """Read the environment. Raises UsageError that names every wrong or missing variable, without its value."""
         try:
             settings = cls(**given)

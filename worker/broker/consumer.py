@@ -193,27 +193,27 @@ class WorkConsumer(_RabbitmqConsumer):
     """
 
     def __init__(self, broker: Any, queue_name: str, prefetch: int, timeout: int) -> None:  # noqa: ANN401
-        super().__init__(broker, queue_name, prefetch, timeout)
+        super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
         self._heartbeat = Heartbeat(f"consumer {queue_name}")
 
     def __next__(self) -> MessageProxy | None:
         self._heartbeat.beat()
-        message: Any = super().__next__()
+        message: Any = super().__next__()  # type: ignore[no-untyped-call]
         if message is not None:
             message.consumer = self
         return message  # type: ignore[no-any-return]
 
     def ack(self, message: Any) -> None:  # noqa: ANN401
         if message.consumer is self:
-            super().ack(message)
+            super().ack(message)  # type: ignore[no-untyped-call]
 
     def nack(self, message: Any) -> None:  # noqa: ANN401
         if message.consumer is self:
-            super().nack(message)
+            super().nack(message)  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
         self._heartbeat.end()
-        super().close()
+        super().close()  # type: ignore[no-untyped-call]
 
 
 def connect(parameters: "pika.URLParameters | list[pika.URLParameters]") -> BlockingConnection:

@@ -260,7 +260,7 @@ def _refused(each: Incoming, id_: MessageId | None, issues: Sequence[Issue], arr
     return messages.RefusedDelivery(
         arrived,
         delivery.queue,
-        delivery.content_type,
+        _text(read.content_type if isinstance(read, Invalid) else delivery.content_type),
         codec.text({name: _header(value) for name, value in delivery.headers.items()}),
         each.original,
         codec.text(tuple(issues)),
@@ -273,9 +273,15 @@ def _refused(each: Incoming, id_: MessageId | None, issues: Sequence[Issue], arr
 
 
 def _header(value: object) -> object:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    return value if isinstance(value, (str, int, bool, type(None))) else str(value)
+    return value if isinstance(value, (int, bool, type(None))) else _text(value)
+
+
+def _text(value: object) -> str | None:
+    """Return *value* as text that Postgres can hold, which has neither NUL nor lone surrogates."""
+    if value is None:
+        return None
+    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 def _count(tally: Tally, deliveries: Sequence[Delivery], seconds: float) -> None:

@@ -129,7 +129,7 @@ def move(
     due_in: timedelta | None = _AT_ONCE,
     keep_claim: bool = False,
     note: str | None = None,
-    **columns: Any,
+    **columns: Any,  # noqa: ANN401  # a column's own type
 ) -> FeedState:
     """Bring *feed* to the state that *event* leads to, with further *columns*; tell of it when the state is another.
 
@@ -178,7 +178,7 @@ def release(tx: Transaction, feed: Feed, *, at: datetime | None = None, after_: 
     )
 
 
-def finish(tx: Transaction, feed: Feed, event: FeedEvent | None, *, note: str | None = None, **columns: Any) -> None:
+def finish(tx: Transaction, feed: Feed, event: FeedEvent | None, *, note: str | None = None, **columns: Any) -> None:  # noqa: ANN401
     """End *feed*: nothing is due any more. A cancelled, fatal or abandoned one keeps its state, for that is its end."""
     if event is not None:
         move(tx, feed, event, due_in=None, keep_claim=False, note=note, **columns)
