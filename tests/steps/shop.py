@@ -69,7 +69,13 @@ class Shop:
         for message in messages:
             data = dict(message)
             attributes = {name: data.pop(name) for name in ("id", "sequence", "time", "source") if name in data}
-            attributes = {"specversion": "1.0", "type": "feedline.inventory.v1", "id": f"m{next(self.numbers)}", "source": source, **attributes}
+            attributes = {
+                "specversion": "1.0",
+                "type": "feedline.inventory.v1",
+                "id": f"m{next(self.numbers)}",
+                "source": source,
+                **attributes,
+            }
             body = json.dumps({**attributes, "data": {"connection": NAME, **data}}).encode()
             deliveries.append(Delivery("feedline.inventory", body, "application/cloudevents+json", {}))
             ids.append(attributes["id"])
