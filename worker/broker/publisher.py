@@ -5,7 +5,7 @@ connection with a thread of its own that also keeps its heartbeats, however long
 """
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from types import TracebackType
@@ -298,15 +298,3 @@ class _Line:
     def _stop_soon(self) -> None:
         """Stop after what pika has put off until the loop's next turn: it closes the socket there."""
         self._loop.add_callback(self._loop.stop)
-
-
-def in_batches(events: Iterable[OutgoingEvent], size: int) -> Iterable[list[OutgoingEvent]]:
-    """Yield *events* in lists of at most *size*."""
-    batch: list[OutgoingEvent] = []
-    for event in events:
-        batch.append(event)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -25,7 +25,7 @@ MOST_DIGITS: Final = 40
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
-class Unreadable(Exception):  # noqa: N818  # a finding, not an error of ours
+class Unreadable(Exception):  # a finding, not an error of ours
     """The bytes are refused. `value` is what a forgiving parser made of them, fit for finding an id and nothing else."""
 
     def __init__(self, faults: Sequence[Issue], value: JsonValue) -> None:
@@ -77,7 +77,7 @@ def examine(text: bytes) -> tuple[list[Issue], JsonValue]:
     faults: dict[str, Issue] = {}
 
     def found(fault: Issue) -> None:
-        faults.setdefault(f"{fault.code} {fault.value}", fault)
+        faults.setdefault(fault.message, fault)
 
     def members(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
         members = dict(pairs)
