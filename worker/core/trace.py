@@ -134,6 +134,27 @@ def trace(record: Record, names: Mapping[int, Name]) -> Trace:
     )
 
 
+class HistoryEvent(NamedTuple):
+    """Something that happened to a message; `facts` without a value are not shown."""
+
+    at: datetime
+    event: str
+    facts: JsonObject
+
+
+def ending_events(record: Record) -> Iterator[HistoryEvent]:
+    """Yield the end of a message, if it has come to it."""
+    ending = record.ending
+    if ending is not None:
+        yield HistoryEvent(ending.decided_at, "outcome", {"outcome": ending.outcome, "reason": ending.reason, "feed_id": ending.feed_id})
+
+
+def event_json(event: HistoryEvent) -> dict[str, Any]:
+    facts = {name: value for name, value in event.facts.items() if value is not None}
+    plain: dict[str, Any] = msgspec.to_builtins({"at": event.at, "event": event.event, **facts})
+    return plain
+
+
 def superseders(record: Record) -> Iterator[int]:
     """Yield the messages that superseded some of this one."""
     fates = _open(record).fates if record.ending is None else record.ending.fates or {}

@@ -1,11 +1,15 @@
 """Reading what became of messages: many at once for events and lists, one with its history."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
 from worker.core import trace as core
 from worker.core.events import OutgoingEvent, outcome_event
+from worker.core.json import encode
 from worker.core.kinds import Kind
+from worker.core.messages import MessageType
+from worker.core.states import FeedState
 from worker.core.trace import Carried, Ending, Name, Record, Trace, Waits
 from worker.database import Transaction
 from worker.store import codec
@@ -135,3 +139,165 @@ def _names(tx: Transaction, message_ids: Iterable[int]) -> dict[int, Name]:
         return {}
     rows = tx.exec_driver_sql("SELECT id, source, external_id FROM message WHERE id = ANY(%s::bigint[])", (wanted,))
     return {id_: Name(source, external_id) for id_, source, external_id in rows}
+
+
+# --- one message with its history -----------------------------------------------------------------------------------------------
+
+
+def trace_with_history(tx: Transaction, message_id: int) -> dict[str, Any] | None:
+    """Return the trace of one message as plain JSON values, with `history`: what happened to it, the oldest first."""
+    records = _records(tx, [message_id])
+    if not records:
+        return None
+    (record,) = records
+    names = _names(tx, core.superseders(record))
+    feeds = _feeds_that_carried(tx, record)
+    events = [*_arrivals(tx, record), *_feed_events(tx, feeds), *core.ending_events(record)]
+    history = sorted(events, key=lambda event: event.at)
+    return {**core.as_json(core.trace(record, names)), "history": [core.event_json(event) for event in history]}
+
+
+class _CarriedBy(NamedTuple):
+    """A feed that carried the message; `undecided_at` and `why` where Amazon did not decide it there."""
+
+    feed_id: int
+    amazon_feed_id: str | None
+    message_id: int
+    undecided_at: datetime | None = None
+    why: str | None = None
+
+
+def _arrivals(tx: Transaction, record: Record) -> Iterator[core.HistoryEvent]:
+    yield core.HistoryEvent(record.received_at, "staged", {})
+    for (at,) in tx.exec_driver_sql("SELECT at FROM repeat WHERE message_id = %s ORDER BY at", (record.id,)):
+        yield core.HistoryEvent(at, "repeated", {})
+    rows = tx.exec_driver_sql(
+        "SELECT at, id, issues::text FROM rejected WHERE external_id = %s AND source = %s ORDER BY id", (record.name.id, record.name.source)
+    )
+    for at, rejected_id, issues in rows:
+        yield core.HistoryEvent(at, "refused", {"rejected_id": rejected_id, "codes": [issue.code for issue in codec.issues(issues)]})
+
+
+# Undecided feeds are few, so looking through their feed messages for a key costs little, though no index has it.
+_UNDECIDED: Final = """
+    SELECT fm.feed_id, f.amazon_feed_id, fm.message_id, f.changed_at, f.fault, fm.flight::text
+      FROM message m
+      JOIN feed f ON f.connection_id = m.connection_id AND f.undecided > 0 AND f.created_at BETWEEN m.received_at AND %(until)s
+      JOIN feed_message fm ON fm.feed_id = f.id AND fm.key = m.key AND fm.verdict = 'undecided'
+     WHERE m.id = %(message)s ORDER BY fm.feed_id"""
+
+
+def _feeds_that_carried(tx: Transaction, record: Record) -> list[_CarriedBy]:
+    until = "infinity" if record.ending is None else record.ending.decided_at
+    found = [
+        _CarriedBy(feed_id, amazon_feed_id, message_id, at, why)
+        for feed_id, amazon_feed_id, message_id, at, why, flight in tx.exec_driver_sql(_UNDECIDED, {"until": until, "message": record.id})
+        if record.id in codec.flight(flight).change.messages
+    ]
+    last = record.carried
+    return found if last is None else [*found, _CarriedBy(last.feed_id, last.amazon_feed_id, last.message_id)]
+
+
+def _feed_events(tx: Transaction, carried: Sequence[_CarriedBy]) -> Iterator[core.HistoryEvent]:
+    by_feed = {each.feed_id: each for each in carried}
+    rows = tx.exec_driver_sql(
+        "SELECT feed_id, at, state, note FROM feed_event WHERE feed_id = ANY(%s::bigint[]) ORDER BY at", (list(by_feed),)
+    )
+    for feed_id, at, state, note in rows:
+        each = by_feed[feed_id]
+        facts: dict[str, Any] = {"feed_id": feed_id, "amazon_feed_id": each.amazon_feed_id, "note": note}
+        if state == FeedState.CUT:
+            yield core.HistoryEvent(at, "in_feed", {"feed_id": feed_id, "message_id": each.message_id, "note": note})
+        else:
+            yield core.HistoryEvent(at, f"feed_{state}", facts)
+    for each in carried:
+        if each.undecided_at is not None:
+            yield core.HistoryEvent(each.undecided_at, "undecided", {"feed_id": each.feed_id, "note": each.why})
+
+
+# --- finding messages -----------------------------------------------------------------------------------------------------------
+
+
+def named(tx: Transaction, external_id: str, source: str | None, connection: str | None) -> list[int]:
+    """Return the messages that upstreams gave this id, the oldest first."""
+    rows = tx.exec_driver_sql(
+        "SELECT id FROM message WHERE external_id = %(id)s AND (%(source)s::text IS NULL OR source = %(source)s) "
+        "AND (%(connection)s::text IS NULL OR connection = %(connection)s) ORDER BY id",
+        {"id": external_id, "source": source, "connection": connection},
+    )
+    return [row[0] for row in rows]
+
+
+def refused_as(tx: Transaction, external_id: str, source: str | None) -> list[int]:
+    """Return the refused deliveries that gave this id: some of them could not be logged as messages."""
+    rows = tx.exec_driver_sql(
+        "SELECT id FROM rejected WHERE external_id = %(id)s AND (%(source)s::text IS NULL OR source = %(source)s) ORDER BY id",
+        {"id": external_id, "source": source},
+    )
+    return [row[0] for row in rows]
+
+
+def of_key(tx: Transaction, connection_id: int, key: str, at_most: int) -> list[int]:
+    """Return the messages for a key, the newest first."""
+    rows = tx.exec_driver_sql(
+        "SELECT id FROM message WHERE connection_id = %s AND key = %s ORDER BY id DESC LIMIT %s", (connection_id, key, at_most)
+    )
+    return [row[0] for row in rows]
+
+
+# Shipments are staged and held, so that every one of them has a key; the log is not searched, which would read all of it.
+_OF_ORDER: Final = """
+    SELECT m.id
+      FROM key_state k JOIN message m ON m.connection_id = k.connection_id AND m.key = k.key AND m.type = %(type)s
+     WHERE k.kind = %(kind)s AND (%(connection)s::text IS NULL OR m.connection = %(connection)s)
+       AND (starts_with(k.key, %(order)s || ' ') OR position(%(said)s::bytea IN m.body) > 0)
+     ORDER BY m.id DESC LIMIT %(most)s"""
+
+
+def of_order(tx: Transaction, order: str, connection: str | None, at_most: int) -> list[int]:
+    """Return the shipment messages of an order, the newest first. *order*: Amazon's order id, or a fulfillment request number."""
+    said = b'"amazon_order_id":' + encode(order)
+    given = {"type": MessageType.SHIPMENT, "kind": Kind.SHIPMENTS, "connection": connection, "order": order, "said": said, "most": at_most}
+    return [row[0] for row in tx.exec_driver_sql(_OF_ORDER, given)]
+
+
+class Place(NamedTuple):
+    """Where a list of outcomes goes on: after the message *id*, which ended at *at*."""
+
+    at: datetime
+    id: int
+
+
+def ended(
+    tx: Transaction, connection_id: int, *, outcome: str | None, since: datetime | None, after: Place | None, at_most: int
+) -> list[Place]:
+    """Return messages that have come to their end, the newest end first."""
+    rows = tx.exec_driver_sql(
+        "SELECT decided_at, message_id FROM outcome WHERE connection_id = %(connection)s "
+        "AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s) AND decided_at >= %(since)s "
+        "AND (decided_at, message_id) < (%(at)s, %(id)s) AND decided_at <= %(at)s "
+        "ORDER BY decided_at DESC, message_id DESC LIMIT %(most)s",
+        {
+            "connection": connection_id,
+            "outcome": outcome,
+            "since": since or "-infinity",
+            "at": "infinity" if after is None else after.at,
+            "id": 0 if after is None else after.id,
+            "most": at_most,
+        },
+    )
+    return [Place(*row) for row in rows]
+
+
+_UNENDED: Final = """
+    SELECT DISTINCT open.message::bigint
+      FROM key_state k
+      LEFT JOIN feed_message fm ON fm.feed_id = k.feed_id AND fm.message_id = k.feed_message_id
+     CROSS JOIN LATERAL (SELECT jsonb_object_keys(k.pending -> 'm')
+                          UNION ALL SELECT jsonb_object_keys(fm.flight #> '{c,m}')) AS open (message)
+     WHERE k.connection_id = %s AND k.state <> 'idle' ORDER BY 1 DESC"""
+
+
+def unended(tx: Transaction, connection_id: int) -> list[int]:
+    """Return the messages that have not come to their end, the newest first."""
+    return [row[0] for row in tx.exec_driver_sql(_UNENDED, (connection_id,))]
