@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ from ops.simulator.world import World
 
 _Body = TypeVar("_Body")
 _NDJSON = "application/x-ndjson"
+_PIECE = 1000
 
 
 class _NotFound(Exception):
@@ -85,9 +87,11 @@ async def get_catalogue(world: World, http: HttpRequest) -> object:
     return [_item_shown(item, full=full) for item in shelf.values()]
 
 
-def _lines(items: list[Item], *, full: bool) -> Iterator[bytes]:
-    for start in range(0, len(items), 1000):
-        yield b"".join(encode(_item_shown(item, full=full)) + b"\n" for item in items[start : start + 1000])
+async def _lines(items: list[Item], *, full: bool) -> AsyncIterator[bytes]:
+    """One item a line. Other calls get their turn between the pieces of a large shelf."""
+    for start in range(0, len(items), _PIECE):
+        yield b"".join([encode(_item_shown(item, full=full)) + b"\n" for item in items[start : start + _PIECE]])
+        await asyncio.sleep(0)
 
 
 async def get_item(world: World, http: HttpRequest) -> object:
@@ -105,7 +109,6 @@ def _item_shown(item: Item, *, full: bool) -> JsonObject:
     shape: JsonObject = {
         "sku": item.sku,
         "exists_as": "listing" if item.is_listing else "incomplete",
-        "status": [*status_of(item, attributes)],
         "asin": item.asin,
         "product_type": item.product_type,
         "price": None if found.price is None else format(found.price, "f"),
@@ -118,6 +121,7 @@ def _item_shown(item: Item, *, full: bool) -> JsonObject:
         "updated_at": exact_time(item.updated_at),
     }
     if full:
+        shape["status"] = [*status_of(item, attributes)]
         shape["attributes"] = {name: [*instances] for name, instances in attributes.items()}
     return shape
 

@@ -12,10 +12,10 @@ from ops.simulator.clock import amazon_time, parse_time
 from ops.simulator.documents import Document
 from ops.simulator.faults import Rule
 from ops.simulator.feed_queue import Feed, FeedStatus
-from ops.simulator.listings_feed import FEED_TYPE
+from ops.simulator.listings_feed import FEED_TYPE as JSON_LISTINGS_FEED
 from ops.simulator.operations import Operation, Request
 from ops.simulator.quota import Plan
-from ops.simulator.world import World
+from ops.simulator.world import PROCESSORS, World
 
 _BASE = "/feeds/2021-06-30"
 _MAX_MARKETPLACES = 25
@@ -29,7 +29,7 @@ _ENCODING_HEADER = "enableContentEncodingUrlHeader"
 RETIRED_TYPES = frozenset(
     {"POST_PRODUCT_DATA", "POST_INVENTORY_AVAILABILITY_DATA", "POST_PRODUCT_PRICING_DATA", "POST_FLAT_FILE_INVLOADER_DATA"}
 )
-FEED_TYPES = frozenset({FEED_TYPE}) | RETIRED_TYPES
+FEED_TYPES = frozenset(PROCESSORS) | RETIRED_TYPES
 
 # Faults that a feed carries from createFeed to its end.
 _OF_A_FEED = (
@@ -83,7 +83,7 @@ def _marketplace_ids(body: JsonObject, request: Request) -> list[str]:
     if not isinstance(named, list) or not 1 <= len(named) <= _MAX_MARKETPLACES:
         raise invalid_parameters()
     ids = [name for name in named if isinstance(name, str) and request.sells_in(name)]
-    if len(ids) != len(named) or (body["feedType"] == FEED_TYPE and len(ids) != 1):
+    if len(ids) != len(named) or (body["feedType"] == JSON_LISTINGS_FEED and len(ids) != 1):
         raise invalid_parameters()
     options = body.get("feedOptions", {})
     if not isinstance(options, dict) or not all(isinstance(value, str) for value in options.values()):

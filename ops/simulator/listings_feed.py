@@ -8,42 +8,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import msgspec
 
-from ops.simulator.answers import Json, JsonObject, decode
+from ops.simulator.answers import Json, JsonObject, decode, encode
 from ops.simulator.attributes import Issue
 from ops.simulator.faults import Rule
 from ops.simulator.feed_schema import MAX_MESSAGE_ID, header_fault, message_fault
 from ops.simulator.item_view import shown
+from ops.simulator.processing import Processed, Processor, Surroundings
 from ops.simulator.submissions import Operation, Shelf, Submission, apply, judged
 
 FEED_TYPE = "JSON_LISTINGS_FEED"
 
 # Amazon's issues for a missing attribute come without the SKU; clients must go by messageId.
 _WITHOUT_SKU = frozenset({"90220"})
-
-
-@dataclass(slots=True)
-class Processed:
-    """What became of a feed. Without a `report` there is no result document."""
-
-    status: Literal["DONE", "FATAL"]
-    report: JsonObject | None
-    accepted: int = 0
-    invalid: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a feed meets while it is processed; `real` is the instant at which it ends."""
-
-    feed_id: str
-    seller_id: str
-    shelf: Shelf
-    faults: Mapping[str, Rule]
-    real: float
 
 
 class _Envelope(msgspec.Struct):
@@ -70,7 +49,7 @@ def process(document: bytes, around: Surroundings) -> Processed:
     if fault is not None:
         header = feed.get("header") if isinstance(feed, dict) else None
         report = _report(around, header if isinstance(header, dict) else {}, [_issue_shown(fault)], 0, 0)
-        return Processed(around.shelf.limits.feed_level_status, report)
+        return Processed(around.shelf.limits.feed_level_status, encode(report))
     assert isinstance(feed, dict)
     header, messages = feed["header"], feed["messages"]
     assert isinstance(header, dict)
@@ -110,7 +89,7 @@ def _process_messages(header: JsonObject, messages: Sequence[Json], around: Surr
     fatal = around.faults.get("feed_fatal")
     processed = Processed("DONE" if fatal is None else "FATAL", None, len(tally.accepted), tally.invalid)
     if fatal is None or fatal.report:
-        processed.report = _whole_report(header, messages, tally, around)
+        processed.report = encode(_whole_report(header, messages, tally, around))
     return processed
 
 
@@ -223,3 +202,6 @@ def _include_items(report: JsonObject, summary: JsonObject, header: JsonObject, 
         severities.update(str(issue["severity"]) for issue in issues if isinstance(issue, dict))
     summary["itemSummary"] = {"items": len(items), "errors": severities["ERROR"], "warnings": severities["WARNING"]}
     report["items"] = [*items]
+
+
+PROCESSOR = Processor(count_messages, process, "application/json; charset=UTF-8")

@@ -31,7 +31,7 @@ def selectors_of(name: str) -> tuple[str, ...]:
 
 
 def _identity(instance: JsonObject, selectors: Sequence[str]) -> tuple[Json, ...]:
-    return tuple(instance.get(selector) for selector in selectors)
+    return tuple([instance.get(selector) for selector in selectors])
 
 
 def replaced(stored: Instances, named: Instances, selectors: Sequence[str], survivors: Collection[str] = ()) -> Instances:

@@ -327,6 +327,16 @@ def test_delete_takes_the_listing_away_and_partial_update_replaces_attributes(cl
     assert (client.item("P")["quantity"], client.item("P")["lead_time"], client.item("P")["price"]) == (4, None, "10.00")
 
 
+def test_a_feed_as_large_as_amazon_takes_them(simulator: Simulator, client: Client) -> None:
+    simulator.put_catalogue(client.seller_id, US, generate={"prefix": "S", "count": 25_000, "quantity": 1, "lead_time": 2})
+
+    report = client.process(*(patch(f"S{number}", availability(quantity=number)) for number in range(1, 25_001)))
+
+    assert counters(report) == accepted(25_000)
+    catalogue = simulator.catalogue(client.seller_id, US)
+    assert all(item["quantity"] == int(sku[1:]) and item["lead_time"] == 2 for sku, item in catalogue.items())
+
+
 def test_the_handwritten_schema_agrees_with_amazons() -> None:
     good: dict[str, Any] = {"messageId": 1, **patch("A", availability(quantity=1))}
     update: dict[str, Any] = {"messageId": 1, "sku": "A", "operationType": "UPDATE", "productType": "P", "attributes": {"a": 1}}
