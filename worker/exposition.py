@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from worker import logs
 from worker.clock import Clock
-from worker.metrics import CATALOGUE, Kind, Metric, Source, scrape_failed
+from worker.metrics import CATALOGUE, Kind, Metric, Source, scrape_failed, start_at_zero
 from worker.store.gauges import Reading
 from worker.version import version
 
@@ -32,6 +32,7 @@ log = logs.get_logger(__name__)
 
 def registry(folder: Path, fleet: "FleetCollector") -> CollectorRegistry:
     """Return what /metrics exposes. *folder*: the instance's PROMETHEUS_MULTIPROC_DIR."""
+    start_at_zero()
     made = CollectorRegistry(auto_describe=False)
     made.register(_Processes(folder))
     made.register(fleet)

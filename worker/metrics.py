@@ -138,7 +138,7 @@ stage_seconds: Final = _histogram("feedline_stage_seconds")
 
 
 def start_at_zero() -> None:
-    """Show the counters whose labels are known at 0, so that a rate is right from the first event on. Once a worker process."""
+    """Show the counters whose labels are known at 0, so that a rate is right from the first event on."""
     for queue in QUEUES:
         _deliveries.labels(queue)
     for short_type in TYPES:

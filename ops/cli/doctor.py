@@ -133,7 +133,8 @@ def _schema(connection: "Connection") -> Iterator[Finding]:
     yield Finding("schema", State.OK, f"Revision {current(connection)}.")
     unauthorized = connection.execute(
         text(
-            "SELECT c.name, a.authorization_fault FROM connection c JOIN account a ON a.id = c.account_id WHERE a.authorization_fault IS NOT NULL"
+            "SELECT c.name, a.authorization_fault FROM connection c JOIN account a ON a.id = c.account_id "
+            "WHERE a.authorization_fault IS NOT NULL ORDER BY c.name"
         )
     )
     for name, fault in unauthorized:

@@ -1,0 +1,64 @@
+"""`feedline settings`."""
+
+import base64
+import json
+
+import pytest
+
+from tests.cli.conftest import Feedline
+
+MARKED = {
+    "FEEDLINE_DATABASE_URL": "postgresql://u:marked-secret-1@h/d",
+    "FEEDLINE_AMQP_URL": "amqp://u:marked-secret-2@h/",
+    "FEEDLINE_SECRET_KEYS": base64.urlsafe_b64encode(b"marked-secret-3".ljust(32, b"-")).decode(),
+    "FEEDLINE_LWA_CLIENT_ID": "amzn1.application-oa2-client.1",
+    "FEEDLINE_LWA_CLIENT_SECRET": "marked-secret-4",
+}
+
+
+@pytest.mark.requirement("R4")
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_no_secret_is_listed(feedline: Feedline, form: list[str]) -> None:
+    done = feedline("settings", *form, settings=MARKED)
+
+    assert done.returncode == 0
+    assert "FEEDLINE_LWA_CLIENT_SECRET" in done.stdout
+    assert "marked-secret" not in done.stdout + done.stderr
+    assert MARKED["FEEDLINE_SECRET_KEYS"] not in done.stdout + done.stderr
+
+
+def test_every_setting_has_name_value_default_and_meaning(feedline: Feedline) -> None:
+    listed = json.loads(feedline("settings", "--json", settings={**MARKED, "FEEDLINE_HTTP_PORT": "0"}).stdout)
+
+    port = next(line for line in listed if line["name"] == "FEEDLINE_HTTP_PORT")
+    assert (port["value"], port["origin"], port["default"]) == ("0", "environment", "9464")
+    assert all(line["meaning"] for line in listed)
+
+
+def test_one_wrong_setting_hides_no_other(feedline: Feedline) -> None:
+    wrong = {
+        "FEEDLINE_HTTP_PORT": "x",
+        "FEEDLINE_DATABASE_URL": "mysql://h",
+        "FEEDLINE_SECRET_KEYS": "short",
+        "FEEDLINE_SP_API_URL": "ftp://h",
+    }
+
+    done = feedline("settings", "--json", settings={**MARKED, **wrong})
+
+    assert done.returncode == 2
+    assert {line["name"] for line in json.loads(done.stdout) if line["fault"]} == wrong.keys()
+
+
+def test_settings_that_are_missing_are_named_and_the_rest_is_listed(feedline: Feedline) -> None:
+    done = feedline("settings")
+
+    assert done.returncode == 2
+    assert "FEEDLINE_LOG_LEVEL" in done.stdout
+    assert "FEEDLINE_DATABASE_URL is missing" in done.stderr
+
+
+def test_a_new_key_is_32_bytes_and_each_time_another(feedline: Feedline) -> None:
+    keys = {feedline("settings", "--new-key").stdout.strip() for _ in range(2)}
+
+    assert len(keys) == 2
+    assert all(len(base64.urlsafe_b64decode(key)) == 32 for key in keys)
