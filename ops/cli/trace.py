@@ -129,7 +129,7 @@ def _skus(tx: "Transaction", sku: str, connection: str | None, limit: int) -> li
     from worker.core.trace import as_json
     from worker.store import connections, skus, traces
 
-    among = connections.all_connections(tx) if connection is None else [connections.by_name(tx, connection)]
+    among = connections.all(tx) if connection is None else [connections.by_name(tx, connection)]
     found = skus.records(tx, among, sku)
     if not found:
         raise FeedlineError(f"Nothing is known of the SKU {sku}{_within(None, connection)}. Its case and spacing count.")
