@@ -273,7 +273,10 @@ def _refused(each: Incoming, id_: MessageId | None, issues: Sequence[Issue], arr
 
 
 def _header(value: object) -> object:
-    return value if isinstance(value, (int, bool, type(None))) else _text(value)
+    if isinstance(value, bool) or value is None:
+        return value
+    # pika reads 64-bit integers, such as RabbitMQ's x-delivery-count, as a type of its own that msgspec does not write.
+    return int(value) if isinstance(value, int) else _text(value)
 
 
 def _text(value: object) -> str | None:
