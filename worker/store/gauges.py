@@ -1,6 +1,6 @@
 """What is true of the whole fleet, as gauges show it: read in one snapshot, through partial indexes.
 
-Counting a backlog of a million keys is an index-only scan of 0.3 s on a quiet table and of 2 s on one that is being written to:
+Counting a backlog of a million keys is an index-only scan of 0.3 s on a quiet table and of 1 to 3 s on one that is being written to:
 too long for a scrape, so whoever asks does it in the background (worker/exposition.py).
 """
 
