@@ -22,10 +22,7 @@ def worker(
         typer.Option(help="Only these queues, comma separated: feedline.inventory, .listings, .shipments, .work. Default: all."),
     ] = None,
 ) -> None:
-    """Run the daemon that turns messages into feeds.
-
-    Example: feedline worker --processes 2 --threads 8
-    """
+    """Run the daemon that turns messages into feeds."""
     chosen = _queues(queues)
     folder = tempfile.mkdtemp(prefix="feedline-metrics-")
     # Both are read at import: prometheus_client chooses its kind of value, Dramatiq how soon a consumer comes back.

@@ -186,7 +186,15 @@ def take_off(key: Key, sent: Mapping[str, Value]) -> dict[str, Value]:
 
 def verdict_fates(change: Change, fate: Fate) -> list[Settled]:
     """Give every facet of a decided change the same *fate*; return its messages, which end by it."""
-    return drop(change, dict.fromkeys(list(change.facets), fate))
+    decided: dict[int, dict[str, Fate]] = {}
+    for facet, said in change.facets.items():
+        decided.setdefault(said.message, {})[facet] = fate
+    change.facets = {}
+    settled = []
+    for message, fates in decided.items():
+        open_ = change.messages.pop(message)
+        settled.append(settle(message, open_.type, open_.published, {**open_.fates, **fates} if open_.fates else fates, open_.warnings))
+    return settled
 
 
 def priority(change: Change) -> int:

@@ -68,6 +68,14 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     feed_id: int | None = None
     feed_message_id: int | None = None
 
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the facets met different fates, so that the outcome alone does not tell them."""
+        if len(self.facets) < 2:
+            return False
+        first, *others = self.facets.values()
+        return any(other is not first and other != first for other in others)
+
 
 def settle(message: int, type_: str, published: float, facets: Mapping[str, Fate], warnings: Sequence[Issue] = ()) -> Settled:
     """Return the outcome of a message whose facets have all come to an end.
@@ -85,8 +93,8 @@ def settle(message: int, type_: str, published: float, facets: Mapping[str, Fate
             issues=tuple(warnings),
             facets=facets,
         )
-    if len(facets) == 1:
-        ((_, deciding),) = facets.items()
+    deciding = next(iter(facets.values()))
+    if all(fate is deciding for fate in facets.values()):
         issues = deciding.issues
     else:
         deciding = min(facets.values(), key=lambda fate: PRECEDENCE.index(fate.outcome))

@@ -5,6 +5,7 @@ cancelled goes back whole.
 """
 
 import gzip
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -53,7 +54,7 @@ def settle(ctx: Context, feed_id: FeedId) -> None:
             with ctx.database.begin() as tx:
                 feeds.release(tx, feed, after_=retry_after(feed.attempts + 1), note=document)
             return
-        _write(ctx, feed, connection, document)
+        write(ctx, feed, connection, document)
 
 
 def _report(ctx: Context, feed: Feed, connection: Connection) -> tuple[bytes, report.Report] | str:
@@ -81,7 +82,7 @@ def _decision(feed: Feed, connection: Connection, document: tuple[bytes, report.
     return report.decide(document[1], amazon_skus, ended_well=feed.state is FeedState.DONE)
 
 
-def _write(ctx: Context, feed: Feed, connection: Connection, document: tuple[bytes, report.Report] | str) -> None:
+def write(ctx: Context, feed: Feed, connection: Connection, document: tuple[bytes, report.Report] | str) -> None:
     with ctx.database.begin() as tx:
         now: datetime = tx.exec_driver_sql("SELECT now()").scalar_one()
         landings = flights.landing(tx, feed.connection_id, feed.kind, feed.id)
@@ -107,8 +108,8 @@ def _write(ctx: Context, feed: Feed, connection: Connection, document: tuple[byt
             "report": None if isinstance(document, str) else gzip.compress(document[0], compresslevel=3, mtime=0),
         }
         feeds.finish(tx, feed, FeedEvent.REPORT_READ if feed.state is FeedState.DONE else None, note=decision.why, **counts)
-    for settled in ended:
-        metrics.outcomes(connection.name, settled.type, settled.outcome)
+    for (type_, outcome), count in Counter((settled.type, settled.outcome) for settled in ended).items():
+        metrics.outcomes(connection.name, type_, outcome, count)
     for type_ in {settled.type for settled in ended}:
         reached = (now.timestamp() - s.published for s in ended if s.type == type_ and s.outcome.startswith(Outcome.ACCEPTED))
         metrics.accepted_after(type_, reached)

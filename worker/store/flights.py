@@ -63,8 +63,8 @@ def take_off(tx: Transaction, connection_id: int, kind: str, feed_id: FeedId, ro
     """Mark keys as in a feed. From here until they land nothing else of theirs can be sent: they have one feed_id."""
     tx.exec_driver_sql(
         "UPDATE key_state k SET state = 'in_feed', feed_id = %s, feed_message_id = new.message_id, pending = NULL, pending_since = NULL, "
-        "split_id = NULL, confirmed = new.confirmed "
-        "FROM unnest(%s::text[], %s::integer[], %s::jsonb[]) AS new (key, message_id, confirmed) "
+        "split_id = NULL, confirmed = new.confirmed::jsonb "
+        "FROM unnest(%b::text[], %s::integer[], %b::text[]) AS new (key, message_id, confirmed) "
         "WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key",
         (
             feed_id,
@@ -82,11 +82,11 @@ def stay(tx: Transaction, connection_id: int, kind: str, rows: Iterable[tuple[st
     left = list(rows)
     if left:
         tx.exec_driver_sql(
-            "UPDATE key_state k SET pending = new.pending, hold_reason = new.reason, "
+            "UPDATE key_state k SET pending = new.pending::jsonb, hold_reason = new.reason, "
             "pending_since = CASE WHEN new.pending IS NOT NULL THEN k.pending_since END, "
             "split_id = CASE WHEN new.pending IS NOT NULL AND new.reason IS NULL THEN k.split_id END, "
             "state = CASE WHEN new.pending IS NULL THEN 'idle' WHEN new.reason IS NULL THEN 'ready' ELSE 'held' END "
-            "FROM unnest(%s::text[], %s::jsonb[], %s::text[]) AS new (key, pending, reason) "
+            "FROM unnest(%b::text[], %b::text[], %b::text[]) AS new (key, pending, reason) "
             "WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key",
             (
                 [key for key, _, _ in left],
@@ -115,10 +115,8 @@ def landing(tx: Transaction, connection_id: int, kind: str, feed_id: FeedId) -> 
     """Lock the keys of a feed in the order of their names, and return them with their feed messages."""
     rows = tx.exec_driver_sql(
         "SELECT m.message_id, k.key, m.flight::text, k.pending::text, k.confirmed::text, k.linked, k.pending_since "
-        "FROM key_state k JOIN feed_message m ON m.feed_id = %(feed)s AND m.message_id = k.feed_message_id "
-        "WHERE k.connection_id = %(connection)s AND k.kind = %(kind)s AND k.feed_id = %(feed)s "
-        "AND k.key IN (SELECT key FROM feed_message WHERE feed_id = %(feed)s) "
-        "ORDER BY k.connection_id, k.kind, k.key FOR UPDATE OF k",
+        "FROM feed_message m JOIN key_state k ON k.connection_id = %(connection)s AND k.kind = %(kind)s AND k.key = m.key "
+        "WHERE m.feed_id = %(feed)s AND k.feed_id = %(feed)s ORDER BY k.connection_id, k.kind, k.key FOR UPDATE OF k",
         {"feed": feed_id, "connection": connection_id, "kind": kind},
     )
     return [
@@ -150,9 +148,9 @@ def land(tx: Transaction, connection_id: int, kind: str, landings: Sequence[Land
         for landed in landings
     ]
     tx.exec_driver_sql(
-        "UPDATE key_state k SET state = new.state, hold_reason = new.hold_reason, priority = new.priority, pending = new.pending, "
-        "pending_since = new.pending_since, confirmed = new.confirmed, split_id = new.split_id, feed_id = NULL, feed_message_id = NULL "
-        "FROM unnest(%s::text[], %s::text[], %s::text[], %s::smallint[], %s::jsonb[], %s::timestamptz[], %s::jsonb[], %s::bigint[]) "
+        "UPDATE key_state k SET state = new.state, hold_reason = new.hold_reason, priority = new.priority, pending = new.pending::jsonb, "
+        "pending_since = new.pending_since, confirmed = new.confirmed::jsonb, split_id = new.split_id, feed_id = NULL, feed_message_id = NULL "
+        "FROM unnest(%b::text[], %b::text[], %b::text[], %s::smallint[], %b::text[], %s::timestamptz[], %b::text[], %s::bigint[]) "
         "AS new (key, state, hold_reason, priority, pending, pending_since, confirmed, split_id) "
         "WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key",
         (*[list(column) for column in zip(*columns, strict=True)], connection_id, kind),

@@ -103,15 +103,17 @@ _WRITTEN: Final = (
     ("split_id", "bigint"),
 )
 _NAMED: Final = (("connection_id", "integer"), ("kind", "text"), ("key", "text"))
-_ARRAYS: Final = ", ".join(f"%s::{type_}[]" for _, type_ in (*_NAMED, *_WRITTEN))
+# JSON goes as a binary array of texts: in a textual one every quotation mark would be escaped, one by one, in Python.
+_ARRAYS: Final = ", ".join("%b::text[]" if type_ in {"jsonb", "text"} else f"%s::{type_}[]" for _, type_ in (*_NAMED, *_WRITTEN))
 _NAMES: Final = ", ".join(name for name, _ in (*_NAMED, *_WRITTEN))
+_VALUES: Final = ", ".join(f"new.{name}::{type_}" for name, type_ in (*_NAMED, *_WRITTEN))
 _UPDATE: Final = (
     "UPDATE key_state k SET "
-    + ", ".join(f"{name} = new.{name}" for name, _ in _WRITTEN)
+    + ", ".join(f"{name} = new.{name}::{type_}" for name, type_ in _WRITTEN)
     + f" FROM unnest({_ARRAYS}) AS new ({_NAMES})"
     + " WHERE k.connection_id = new.connection_id AND k.kind = new.kind AND k.key = new.key"
 )
-_INSERT: Final = f"INSERT INTO key_state ({_NAMES}) SELECT {_NAMES} FROM unnest({_ARRAYS}) AS new ({_NAMES}) ON CONFLICT DO NOTHING"
+_INSERT: Final = f"INSERT INTO key_state ({_NAMES}) SELECT {_VALUES} FROM unnest({_ARRAYS}) AS new ({_NAMES}) ON CONFLICT DO NOTHING"
 
 
 def save(tx: Transaction, rows: Iterable[KeyRow], now: datetime) -> None:

@@ -35,7 +35,7 @@ def record(tx: Transaction, ended: Sequence[Ended], at: datetime) -> None:
                 settled.feed_id,
                 settled.feed_message_id,
                 codec.text(settled.issues) if settled.issues else None,
-                codec.text(settled.facets) if len(settled.facets) > 1 else None,
+                codec.text(settled.facets) if settled.is_mixed else None,
                 at,
             )
             for connection_id, settled in ended
