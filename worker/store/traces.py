@@ -24,18 +24,18 @@ def traces(tx: Transaction, message_ids: Sequence[int]) -> dict[int, Trace]:
     Three statements for any number of messages, and one more when some have not come to their end.
     """
     records = _records(tx, message_ids)
-    names = _names(tx, {by for record in records for by in core.superseders(record)})
-    return {record.id: core.trace(record, names) for record in records}
+    winners = names(tx, {by for record in records for by in core.superseders(record)})
+    return {record.id: core.trace(record, winners) for record in records}
 
 
 def outcome_events(tx: Transaction, message_ids: Sequence[int]) -> Iterator[OutgoingEvent]:
     """Yield the event of every message that has come to its end."""
     for start in range(0, len(message_ids), AT_ONCE):
         records = _records(tx, message_ids[start : start + AT_ONCE])
-        names = _names(tx, {by for record in records for by in core.superseders(record)})
+        winners = names(tx, {by for record in records for by in core.superseders(record)})
         for record in records:
             if record.ending is not None:
-                yield outcome_event(record.id, core.trace(record, names), at=record.ending.decided_at, traceparent=record.traceparent)
+                yield outcome_event(record.id, core.trace(record, winners), at=record.ending.decided_at, traceparent=record.traceparent)
 
 
 _MESSAGES: Final = """
@@ -133,7 +133,8 @@ def _places(tx: Transaction, message_ids: Sequence[int]) -> dict[int, tuple[Carr
     return found
 
 
-def _names(tx: Transaction, message_ids: Iterable[int]) -> dict[int, Name]:
+def names(tx: Transaction, message_ids: Iterable[int]) -> dict[int, Name]:
+    """Return what upstreams know messages by."""
     wanted = list(message_ids)
     if not wanted:
         return {}
@@ -150,11 +151,11 @@ def trace_with_history(tx: Transaction, message_id: int) -> dict[str, Any] | Non
     if not records:
         return None
     (record,) = records
-    names = _names(tx, core.superseders(record))
+    winners = names(tx, core.superseders(record))
     feeds = _feeds_that_carried(tx, record)
     events = [*_arrivals(tx, record), *_feed_events(tx, feeds), *core.ending_events(record)]
     history = sorted(events, key=lambda event: event.at)
-    return {**core.as_json(core.trace(record, names)), "history": [core.event_json(event) for event in history]}
+    return {**core.as_json(core.trace(record, winners)), "history": [core.event_json(event) for event in history]}
 
 
 class _CarriedBy(NamedTuple):

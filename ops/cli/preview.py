@@ -1,0 +1,136 @@
+"""`feedline preview`: a file of messages is rendered and explained; nothing is written, nothing is sent."""
+
+from collections.abc import Iterator, Mapping
+from typing import IO, TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from ops.cli.output import Cell, Json, emit, note, say, table
+from ops.cli.publish import full_type, lines, opened
+from ops.cli.reading import reading
+from worker.clock import Clock
+from worker.core.json import encode
+from worker.errors import UsageError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from worker.core.facets import Value
+    from worker.core.preview import Preview
+    from worker.core.trace import Name
+    from worker.core.wire import Delivery
+    from worker.steps.preview import Previewed
+
+SOURCE: Final = "feedline-preview"
+
+
+def preview(
+    message_type: Annotated[str, typer.Argument(metavar="TYPE", help="inventory.")],
+    *,
+    connection: Annotated[str, typer.Option(help="The connection through whose template the messages go, whichever they name.")],
+    file: Annotated[str, typer.Option("-f", "--file", help="One message a line: CloudEvents, or their bare data. -: standard input.")],
+    as_json: Json = False,
+) -> None:
+    """Render and explain a file of messages as the worker would. Nothing is written, and nothing is sent.
+
+    Each line is looked at alone: what its template makes of it, every fault with its remedy, what is known to stand at Amazon
+    already, and the feed message that would go. Exit code 1 when some line is invalid.
+    """
+    if full_type(message_type) != full_type("inventory"):
+        raise UsageError(f"{message_type} messages are not sent by this version, so there is nothing to preview. Say inventory.")
+    counts: dict[str, int] = {}
+    with opened(file) as stream, reading() as tx:
+        from worker.steps.preview import previewed
+        from worker.store import connections, traces
+
+        now = Clock().now()
+        through = connections.by_name(tx, connection)
+        numbers: list[int] = []
+        deliveries = _deliveries(stream, connection, now, numbers)
+        for number, each in enumerate(previewed(tx, through, deliveries, now)):
+            counts[each.preview.outcome] = counts.get(each.preview.outcome, 0) + 1
+            by = each.preview.by
+            shown = _json(numbers[number], each, None if by is None else traces.names(tx, [by]).get(by))
+            if as_json:
+                emit(shown)
+            else:
+                _show(shown)
+    note(", ".join(f"{count:,} {outcome}" for outcome, count in counts.items()) or "The file holds no messages.")
+    if "invalid" in counts:
+        raise typer.Exit(1)
+
+
+def _deliveries(stream: IO[bytes], connection: str, now: "datetime", numbers: list[int]) -> Iterator["Delivery"]:
+    """Yield each line as a delivery, bare data as the data of an event; note its number in *numbers*."""
+    from worker.core.wire import STRUCTURED, Delivery
+    from worker.core.wire_json import Unreadable, read
+
+    for number, line in lines(stream):
+        numbers.append(number)
+        try:
+            value = read(line)
+        except Unreadable:
+            value = None
+        body = line
+        if isinstance(value, dict) and "specversion" not in value:
+            body = encode(
+                {
+                    "specversion": "1.0",
+                    "id": f"line-{number}",
+                    "source": SOURCE,
+                    "type": full_type("inventory"),
+                    "time": now.isoformat(),
+                    "data": {"connection": connection, **value},
+                }
+            )
+        yield Delivery(queue="feedline.inventory", body=body, content_type=STRUCTURED)
+
+
+def _json(line: int, each: "Previewed", winner: "Name | None") -> dict[str, Any]:
+    from worker.core.trace import shown_issue
+
+    result = each.preview
+    return {
+        "line": line,
+        "id": each.id,
+        "source": each.source,
+        "key": each.key,
+        "sku": each.sku,
+        "outcome": str(result.outcome),
+        "reason": result.reason,
+        "issues": [shown_issue(issue) for issue in result.issues],
+        "superseded_by": None if winner is None else winner.id,
+        "facets": [_facet_json(facet, value, result) for facet, value in result.facets.items()],
+        "linked": each.linked,
+        "product_type_source": each.product_type_source,
+        "feed_message": dict(result.feed_message) or None,
+    }
+
+
+def _facet_json(facet: str, value: "Value", result: "Preview") -> dict[str, Any]:
+    from worker.core.trace import shown_value
+
+    fate = result.fates.get(facet)
+    told = {"facet": facet, **shown_value(value), "outcome": str(result.outcome if fate is None else fate.outcome)}
+    return told if fate is None or fate.reason is None else {**told, "reason": fate.reason}
+
+
+def _show(shown: Mapping[str, Any]) -> None:
+    told = shown["reason"] or (f"by {shown['superseded_by']}" if shown["superseded_by"] else None)
+    because = f" ({told})" if told else ""
+    say(f"Line {shown['line']}: {shown['key'] or shown['id'] or 'no key'}: {shown['outcome']}{because}")
+    for issue in shown["issues"]:
+        field = f"{issue['field']}: " if issue["field"] else ""
+        say(f"  {issue['severity'].lower()} {issue['code']}: {field}{issue['message']} {issue['remedy'] or ''}".rstrip())
+    if shown["facets"]:
+        table(("  facet", "value", "outcome"), (_facet(facet) for facet in shown["facets"]))
+    if shown["feed_message"] is not None:
+        if not shown["linked"]:
+            say("  Amazon has not been asked about this SKU yet: its product type stands for the fallback.")
+        say(f"  {encode(shown['feed_message']).decode()}")
+    say("")
+
+
+def _facet(facet: Mapping[str, Any]) -> tuple[Cell, ...]:
+    value = "cleared" if facet.get("cleared") else str(facet["value"])
+    return f"  {facet['facet']}", value, facet["outcome"]
