@@ -22,6 +22,7 @@ Complain: TypeAlias = Callable[[int, Issue], None]
 
 MOST_DIGITS: Final = 18
 MOST_LEVELS: Final = 30
+MOST_VALUES: Final = 2_000_000
 
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]*)\Z")
@@ -115,10 +116,22 @@ def read(text: str, environment: Mapping[str, str], complain: Complain) -> Locat
     except RecursionError:
         complain(1, issue("TOO_DEEP", limit=MOST_LEVELS))
     else:
-        if node is not None:
-            return _Reading(environment, complain).located(node, ())
-        complain(1, _syntax("the file is empty"))
+        tree = None if node is None else _Reading(environment, complain).located(node, ())
+        if tree is None:
+            complain(1, _syntax("the file is empty"))
+        elif _weight(tree, {}) > MOST_VALUES:
+            complain(1, _syntax(f"aliases make more than {MOST_VALUES} values of it"))
+        else:
+            return tree
     return None
+
+
+def _weight(tree: Located, known: dict[int, int]) -> int:
+    """Return how many values *tree* has when what aliases share is counted every time."""
+    if id(tree) not in known:
+        inside = tree.value.values() if isinstance(tree.value, dict) else tree.value if isinstance(tree.value, list) else ()
+        known[id(tree)] = 1 + sum(_weight(entry, known) for entry in inside)
+    return known[id(tree)]
 
 
 def _syntax(problem: str | None) -> Issue:

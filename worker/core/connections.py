@@ -238,7 +238,7 @@ class ConnectionEntry(Frozen):
     """A connection's entry in the file, without what is secret or not its own."""
 
     name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(_printable)]
-    marketplace_id: Annotated[str, AfterValidator(_known_marketplace)]
+    marketplace_id: Annotated[str, AfterValidator(_known_marketplace), Field(json_schema_extra={"enum": list(MARKETPLACES)})]
     selling_partner_id: Annotated[str, Field(pattern=r"^[!-~]{1,64}$", description="merchant token, as Seller Central shows it")]
     api: Annotated[str, AfterValidator(_sp_api), Field(json_schema_extra={"enum": ["sp-api"]})] = "sp-api"
     sku_prefix: Annotated[str, Field(max_length=LONGEST_PREFIX), AfterValidator(_printable)] = ""

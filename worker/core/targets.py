@@ -17,6 +17,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
     Strict,
+    WithJsonSchema,
     model_serializer,
     model_validator,
 )
@@ -162,8 +163,8 @@ def _scalar(given: object) -> object:
 # After the entries: where one of them is wrong, the list is not empty for that.
 Some = Annotated[tuple[T, ...], Strict(strict=False), AfterValidator(_not_empty), Field(json_schema_extra={"minItems": 1})]
 
-Number = Annotated[int | Decimal, BeforeValidator(_number)]
-Scalar = Annotated[str | int | bool | Decimal, BeforeValidator(_scalar)]
+Number = Annotated[int | Decimal, BeforeValidator(_number), WithJsonSchema({"type": "number"})]
+Scalar = Annotated[str | int | bool | Decimal, BeforeValidator(_scalar), WithJsonSchema({"type": ["string", "number", "boolean"]})]
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -226,7 +227,8 @@ class Spec(Frozen):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"anyOf": [{"enum": [Way.DONT_MAP.value, Way.SET_TO_EMPTY.value]}, handler(schema)]}
+        whole = handler(schema)
+        return {"anyOf": [{"enum": [Way.DONT_MAP.value, Way.SET_TO_EMPTY.value]}, whole]} if cls is Spec else whole
 
 
 def check(kind: TemplateKind, name: str, spec: Spec) -> None:
