@@ -1,9 +1,11 @@
 """Feedline's settings: environment variables FEEDLINE_*, or the same names in `.env`."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from worker.database import sqlalchemy_url
@@ -61,38 +63,74 @@ class Settings(BaseSettings):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, url: SecretStr) -> SecretStr:
+        _refusing(lambda: sqlalchemy_url(url.get_secret_value()))
+        return url
+
+    @field_validator("amqp_url")
+    @classmethod
+    def _is_amqp(cls, url: SecretStr) -> SecretStr:
+        _refusing(lambda: _nodes(url))
+        return url
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _are_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        _refusing(lambda: Vault([key.get_secret_value() for key in keys]))
+        return keys
+
+    @field_validator("lwa_url", "sp_api_url")
+    @classmethod
+    def _is_http(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError("it is not an http(s) URL; write https://host/path")
+        return url
+
     @classmethod
     def load(cls, **given: Any) -> Self:  # noqa: ANN401  # whatever a field takes
-        """Read the environment. Raises UsageError that names every wrong or missing variable, without its value."""
+        """Read the environment. Raises UsageError that names every wrong or missing variable, secrets without their value."""
         try:
-            settings = cls(**given)
+            return cls(**given)
         except ValidationError as error:
             raise UsageError("\n".join(_explained(error))) from None
-        sqlalchemy_url(settings.database_url.get_secret_value())
-        settings.amqp_urls()
-        settings.vault()
-        for name in ("lwa_url", "sp_api_url"):
-            url = getattr(settings, name)
-            if url is not None and not url.startswith(("http://", "https://")):
-                raise UsageError(f"FEEDLINE_{name.upper()} is not an http(s) URL. Write https://host/path")
-        return settings
 
     def vault(self) -> Vault:
         return Vault([key.get_secret_value() for key in self.secret_keys])
 
     def amqp_urls(self) -> tuple[str, ...]:
-        """Return the broker's URLs, one a cluster node. Raises UsageError when one is not amqp(s)."""
-        urls = tuple(url.strip() for url in self.amqp_url.get_secret_value().split(";") if url.strip())
-        if not urls or not all(url.startswith(("amqp://", "amqps://")) for url in urls):
-            raise UsageError("FEEDLINE_AMQP_URL is not an AMQP URL. Write amqp://user:password@host:5672/vhost")
-        return urls
+        """Return the broker's URLs, one a cluster node."""
+        return _nodes(self.amqp_url)
+
+
+def _nodes(url: SecretStr) -> tuple[str, ...]:
+    nodes = tuple(node.strip() for node in url.get_secret_value().split(";") if node.strip())
+    if not nodes or not all(node.startswith(("amqp://", "amqps://")) for node in nodes):
+        raise UsageError("it is not an AMQP URL; write amqp://user:password@host:5672/vhost")
+    return nodes
+
+
+def _refusing(check: Callable[[], object]) -> None:
+    """Turn a UsageError of *check* into what pydantic gathers, so that every setting's fault is told at once."""
+    try:
+        check()
+    except UsageError as error:
+        raise ValueError(str(error).removeprefix("FEEDLINE_SECRET_KEYS: ")) from None
 
 
 def _explained(error: ValidationError) -> list[str]:
-    lines = []
-    for fault in error.errors(include_url=False, include_input=False, include_context=False):
-        name = "FEEDLINE_" + ".".join(str(part) for part in fault["loc"]).upper()
-        described = Settings.model_fields[str(fault["loc"][0])].description if fault["loc"] else ""
-        what = "is missing" if fault["type"] == "missing" else f"is wrong: {fault['msg']}"
-        lines.append(f"{name} {what} ({described}).")
-    return lines
+    return [_sentence(fault) for fault in error.errors(include_url=False, include_context=False)]
+
+
+def _sentence(fault: ErrorDetails) -> str:
+    """Name the variable, what is wrong and what it is for; the value too, unless it is a secret."""
+    field = str(fault["loc"][0]) if fault["loc"] else ""
+    about = Settings.model_fields.get(field)
+    name = f"FEEDLINE_{field.upper()}"
+    meaning = f" ({about.description})" if about is not None else ""
+    if fault["type"] == "missing":
+        return f"{name} is missing{meaning}."
+    is_open = about is not None and "Secret" not in str(about.annotation) and isinstance(fault["input"], (str, int, float))
+    value = f" {fault['input']}" if is_open else ""
+    return f"{name}{value} is wrong: {fault['msg'].removeprefix('Value error, ')}{meaning}."
