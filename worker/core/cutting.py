@@ -46,7 +46,7 @@ class Fitting(NamedTuple):
 def fit(sizes: Iterable[int], limits: FeedLimits, *, frame_bytes: int) -> Fitting:
     """Choose from rendered feed messages, in the order given, those that fit one feed; return their positions.
 
-    *sizes* are UTF-8 bytes; each further message costs one for its comma, the document around them *frame_bytes*.
+    *sizes* are UTF-8 bytes; every message but the first costs one more for its comma, the document around them *frame_bytes*.
     A limit is tested before a message is added.
     """
     chosen: list[int] = []
@@ -56,10 +56,11 @@ def fit(sizes: Iterable[int], limits: FeedLimits, *, frame_bytes: int) -> Fittin
         if frame_bytes + size > limits.bytes:
             too_large.append(position)
             continue
-        if len(chosen) >= limits.messages or used + size + 1 > limits.bytes:
+        with_comma = size + 1 if chosen else size
+        if len(chosen) >= limits.messages or used + with_comma > limits.bytes:
             break
         chosen.append(position)
-        used += size + 1
+        used += with_comma
     return Fitting(chosen, too_large)
 
 
