@@ -7,6 +7,9 @@ BACK_OFF: Final = 1.5
 LONGEST_POLL: Final = 8
 """Poll intervals grow to this many times the first."""
 
+_GROWING_POLLS: Final = 6
+"""After so many the longest is reached. A feed that is stuck for days is polled so often that the power would overflow."""
+
 STALLED_AFTER: Final = 240
 """A feed that Amazon has kept for this many first poll intervals (an hour by default) is stalled; no more are cut behind it."""
 
@@ -16,7 +19,7 @@ LOOKS: Final = (2, 8)
 
 def poll_after(attempts: int, first_seconds: float) -> timedelta:
     """Return how long to wait before poll number *attempts* (0 is the first)."""
-    return timedelta(seconds=first_seconds * min(BACK_OFF**attempts, LONGEST_POLL))
+    return timedelta(seconds=first_seconds * min(BACK_OFF ** min(attempts, _GROWING_POLLS), LONGEST_POLL))
 
 
 def look_after(looks: int, first_seconds: float) -> timedelta:
@@ -26,4 +29,4 @@ def look_after(looks: int, first_seconds: float) -> timedelta:
 
 def retry_after(attempts: int) -> timedelta:
     """Return how long to wait after a step's failure number *attempts* (1 is the first): 1 s doubling to a minute."""
-    return timedelta(seconds=min(2 ** max(attempts - 1, 0), 60))
+    return timedelta(seconds=min(2 ** min(max(attempts - 1, 0), 6), 60))
