@@ -4,7 +4,7 @@ A change carries its own ledger: which message gave each facet, and what already
 So the end of a message is decided from the one row that is locked anyway, whatever the number of messages behind it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -94,7 +94,13 @@ def coalesce(key: Key, arrival: Arrival) -> Iterator[Settled]:
     if history is not None and history.sequenced and not arrival.version.sequenced:
         fault = issue("SEQUENCE_MISSING", field="sequence")
         yield Settled(
-            message=arrival.message, type=arrival.type, published=arrival.published, outcome=Outcome.INVALID, issues=(fault,), facets={}
+            message=arrival.message,
+            type=arrival.type,
+            published=arrival.published,
+            outcome=Outcome.INVALID,
+            reason=fault.code,
+            issues=(fault,),
+            facets={},
         )
         return
     if history is None:
@@ -148,6 +154,15 @@ def ended(change: Change, message: int, fates: Mapping[str, Fate]) -> Iterator[S
 def drop(change: Change, fates: Mapping[str, Fate]) -> list[Settled]:
     """Take facets out of *change*, each with its fate; return the messages that end by it."""
     return [settled for facet, fate in fates.items() if facet in change.facets for settled in _end(change, facet, fate)]
+
+
+def warn(change: Change, warnings: Iterable[Issue]) -> None:
+    """Tell each warning, once, to the message whose facet it is about."""
+    for warning in warnings:
+        said = change.facets.get(warning.field or "")
+        open_ = None if said is None else change.messages[said.message]
+        if open_ is not None and warning not in open_.warnings:
+            open_.warnings = (*open_.warnings, warning)
 
 
 def give_back(key: Key, change: Change) -> list[Settled]:

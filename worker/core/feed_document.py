@@ -55,7 +55,8 @@ class Patch(NamedTuple):
     """A rendered feed message without its messageId.
 
     `sent`: every facet value the patch carries, also those it only repeats. `dropped`: facets that do not go, each with
-    its fate. `warnings` concern the whole change. An empty `message` means that nothing is left to send.
+    its fate, warnings included. `warnings` are of facets that go, each with its facet as `field`. An empty `message` means
+    that nothing is left to send.
     """
 
     message: Mapping[str, Any]
@@ -85,8 +86,8 @@ def render(change: Change, confirmed: Mapping[str, Value], lead_time_said: int |
     lead_time = wanted.get(HANDLING_TIME)
     if lead_time is not None and lead_time.cleared and offer.channel == DEFAULT_CHANNEL and offer.patch_op is PatchOp.MERGE:
         warning = issue("HANDLING_TIME_CLEAR_UNSUPPORTED", field=HANDLING_TIME)
-        warnings.append(warning)
         if availability:
+            warnings.append(warning)
             # It ends with the quantity beside it: what Amazon then has is not known to be empty, so it is not confirmed.
             wanted.pop(HANDLING_TIME)
         else:

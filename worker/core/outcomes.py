@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from worker.core.issues import Issue
+from worker.core.issues import Issue, Severity
 
 
 class Outcome(StrEnum):
@@ -100,7 +100,7 @@ def settle(message: int, type_: str, published: float, facets: Mapping[str, Fate
         deciding = min(facets.values(), key=lambda fate: PRECEDENCE.index(fate.outcome))
         issues = _all_issues(facets.values())
     outcome = deciding.outcome
-    if outcome is Outcome.ACCEPTED and (warnings or issues):
+    if outcome is Outcome.ACCEPTED and any(found.severity is not Severity.INFO for found in (*warnings, *issues)):
         outcome = Outcome.ACCEPTED_WITH_WARNINGS
     return Settled(
         message=message,

@@ -92,8 +92,6 @@ def _fill(
             continue
         ended += (outcomes.Ended(connection.id, settled) for settled in coalescing.drop(change, patch.dropped))
         if patch.message:
-            for open_ in change.messages.values() if patch.warnings else ():
-                open_.warnings = (*open_.warnings, *patch.warnings)
             going.append((each, patch))
         else:
             staying.append((each.name, None, None))
@@ -150,6 +148,7 @@ def _store(
     types: Counter[str] = Counter()
     for number, (each, patch) in enumerate(going, first):
         change = each.key.pending or coalescing.Change({}, {})
+        coalescing.warn(change, patch.warnings)
         was = coalescing.take_off(each.key, {**{facet: said.value for facet, said in change.facets.items()}, **patch.sent})
         rows.append((feed_id, number, each.name, codec.text(Flight(change, dict(patch.sent), was))))
         leaving.append(TakeOff(each.name, number, each.key.confirmed))
