@@ -63,6 +63,9 @@ PACE: Final = 0.99
 LONGEST_JITTER: Final = 0.5
 """After a 429 the next call waits for one token's time, and up to this share more, so that a fleet does not return in step."""
 
+ASK_AGAIN_SECONDS: Final = 1
+"""While a call is under way its answer may bring a higher rate: nobody is sent away for longer then."""
+
 _HAIR_SECONDS: Final = 0.001
 """Added to the time that a call has to wait for, so that rounding never makes it too early."""
 
@@ -90,7 +93,7 @@ class _Limit(msgspec.Struct, frozen=True, kw_only=True):
     burst: int
     tokens: float
     updated_at: float
-    leases: Mapping[str, Call] = {}
+    leases: Mapping[Lease, Call] = {}
     recent: tuple[float, ...] = ()
     waiting_until: float = 0
     confirmed_at: float
@@ -114,11 +117,11 @@ class _Limit(msgspec.Struct, frozen=True, kw_only=True):
         raise NotImplementedError
 
     def take(self, lease: Lease, now: float, life_seconds: float) -> Self | float:
-        """Return the limit with *lease* taken, or when that may be possible."""
+        """Return the limit with *lease* taken, or when to ask again."""
         current = self.at(now)
         free_at = current.free_at()
         if free_at > now:
-            return free_at
+            return min(free_at, now + ASK_AGAIN_SECONDS) if current.leases else free_at
         return replace(current, tokens=current.tokens - 1, leases={**current.leases, lease: Call(now, now + life_seconds)})
 
     def renew(self, lease: Lease, now: float, life_seconds: float) -> Self | None:
@@ -251,5 +254,5 @@ def rate_told(operation: str, header: float, plan: Plan) -> float:
     return plan.rate * header / PUBLISHED[visible].rate if hidden else header
 
 
-def _without(leases: Mapping[str, Call], lease: Lease) -> Mapping[str, Call]:
+def _without(leases: Mapping[Lease, Call], lease: Lease) -> Mapping[Lease, Call]:
     return {other: call for other, call in leases.items() if other != lease}

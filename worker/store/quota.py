@@ -16,13 +16,15 @@ from worker.core.json import JsonObject
 from worker.core.quota import Bucket, Call, Lease, Plan, Window, limit, plan_of, rate_told
 from worker.database import Transaction
 
+_COLUMNS: Final = """operation, rate, burst, tokens, leases, recent,
+           extract(epoch FROM updated_at)::float8 AS updated_at, extract(epoch FROM waiting_until)::float8 AS waiting_until,
+           extract(epoch FROM confirmed_at)::float8 AS confirmed_at, extract(epoch FROM changed_at)::float8 AS changed_at"""
+
 # In a WITH that locks, the outer SELECT runs once a row is locked: its clock is never older than the lock.
-_LOCK: Final = text("""
+_LOCK: Final = text(f"""
     WITH locked AS (
         SELECT * FROM quota WHERE account_id = :account_id AND operation = ANY(:operations) ORDER BY operation FOR UPDATE)
-    SELECT operation, rate, burst, tokens, leases, recent,
-           extract(epoch FROM updated_at)::float8 AS updated_at, extract(epoch FROM waiting_until)::float8 AS waiting_until,
-           extract(epoch FROM confirmed_at)::float8 AS confirmed_at, extract(epoch FROM changed_at)::float8 AS changed_at,
+    SELECT {_COLUMNS},
            (SELECT usage_plans FROM account WHERE id = :account_id) AS usage_plans,
            extract(epoch FROM clock_timestamp())::float8 AS now, gen_random_uuid()::text AS lease
       FROM locked""")
@@ -40,10 +42,8 @@ _WRITE: Final = text("""
            confirmed_at = to_timestamp(:confirmed_at), changed_at = to_timestamp(:changed_at)
      WHERE account_id = :account_id AND operation = :operation""")
 
-_PEEK: Final = text("""
-    SELECT account_id, operation, rate, burst, tokens, leases, recent,
-           extract(epoch FROM updated_at)::float8 AS updated_at, extract(epoch FROM waiting_until)::float8 AS waiting_until,
-           extract(epoch FROM confirmed_at)::float8 AS confirmed_at, extract(epoch FROM changed_at)::float8 AS changed_at,
+_PEEK: Final = text(f"""
+    SELECT account_id, {_COLUMNS},
            extract(epoch FROM clock_timestamp())::float8 AS now
       FROM quota ORDER BY account_id, operation""")
 
@@ -67,7 +67,7 @@ class _Locked(NamedTuple):
 
 
 def take(tx: Transaction, account_id: AccountId, operations: Sequence[str], *, life_seconds: float) -> Lease | datetime:
-    """Take one call of every one of *operations*, or of none: then return when that may be possible.
+    """Take one call of every one of *operations*, or of none: then return when to ask again.
 
     The call must have been answered, or the lease renewed, within *life_seconds*: after that the lease counts as used up.
     Raises: KeyError for an operation without a usage plan.
