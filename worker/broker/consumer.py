@@ -18,11 +18,14 @@ from dramatiq.errors import ConnectionClosed
 from pika.adapters.blocking_connection import BlockingConnection
 from pika.exceptions import AMQPError
 
+from worker.broker import tolerant_headers
 from worker.clock import Clock
 from worker.core.wire import Delivery
 from worker.health import Heartbeat
 
 log = logging.getLogger(__name__)
+
+tolerant_headers.install()
 
 PREFETCHED_BATCHES: Final = 3
 """Batches that a queue's consumer may hold: one in Postgres, one in Python, one arriving."""
