@@ -73,9 +73,11 @@ def render(change: Change, confirmed: Mapping[str, Value], lead_time_said: int |
     wanted = {facet: said.value for facet, said in change.facets.items()}
     dropped: dict[str, Fate] = {}
     warnings: list[Issue] = []
-    if QUANTITY in wanted and offer.guards_fba and _amazon_fulfils(listing, offer):
-        del wanted[QUANTITY]
-        dropped[QUANTITY] = Fate(Outcome.REJECTED, reason="FBA_GUARD", issues=(issue("FBA_GUARD", field=QUANTITY, value=listing.sku),))
+    if offer.guards_fba and _amazon_fulfils(listing, offer):
+        # A handling time alone would make the merchant's fulfillment_availability as a quantity does.
+        for facet in wanted.keys() & {QUANTITY, HANDLING_TIME}:
+            del wanted[facet]
+            dropped[facet] = Fate(Outcome.REJECTED, reason="FBA_GUARD", issues=(issue("FBA_GUARD", field=facet, value=listing.sku),))
     if QUANTITY in wanted and not offer.sends_quantity:
         del wanted[QUANTITY]
         dropped[QUANTITY] = Fate(Outcome.SKIPPED, reason=Reason.NOTHING_TO_SEND)

@@ -82,6 +82,7 @@ FAULTS: Final = _catalogue(
         "The actor {value} takes no messages from outside.",
         "Name stage_inventory, stage_listing or stage_shipment, with one argument: the CloudEvent.",
     ),
+    Fault("NOT_STORABLE", "The delivery holds something that cannot be stored.", "Look at its bytes, correct the sender, and replay it."),
     # At the door: the event.
     Fault("ATTRIBUTE_MISSING", "The CloudEvents attribute {field} is missing.", "Give every event id, source, type and specversion."),
     Fault("ATTRIBUTE_INVALID", "The CloudEvents attribute {field} is not valid: {reason}", "Correct {field}."),
@@ -183,8 +184,8 @@ FAULTS: Final = _catalogue(
     ),
     Fault(
         "FBA_GUARD",
-        "Amazon fulfils the SKU {value}; a quantity would turn it merchant-fulfilled.",
-        "Send no quantity for it, or set fba_guard: false.",
+        "Amazon fulfils the SKU {value}; a quantity or handling time would turn it merchant-fulfilled.",
+        "Send neither for it, or set fba_guard: false.",
     ),
     Fault(
         "TOO_LARGE_FOR_A_FEED",

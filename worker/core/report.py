@@ -12,7 +12,11 @@ import msgspec
 
 from worker.core.issues import Issue, Severity
 
-REMEDIES: Final[Mapping[str, str]] = dict.fromkeys(("4000003", "8101"), "Find the right type with: feedline producttype search KEYWORD; set it with: feedline producttype set SKU TYPE; " "then send the message again.")
+REMEDIES: Final[Mapping[str, str]] = dict.fromkeys(
+    ("4000003", "8101"),
+    "Find the right type with: feedline producttype search KEYWORD; set it with: feedline producttype set SKU TYPE; "
+    "then send the message again.",
+)
 """What to do about Amazon's codes for a product type that it does not take (R69)."""
 
 
@@ -114,6 +118,14 @@ def _issue(found: _ReportIssue | _ItemIssue, attribute: str | None) -> Issue:
     return Issue(code=code, message=found.message, severity=found.severity, attribute=attribute, remedy=REMEDIES.get(code))
 
 
+def is_about(report: Report, sent: Mapping[int, str]) -> bool:
+    """Whether *report* is of the feed that held just the messages *sent*: by its count, its messageIds and its SKUs."""
+    skus = frozenset(sent.values())
+    counts = report.processed in {0, len(sent)}
+    mentions = bool(report.by_message or report.items)
+    return counts and mentions and report.by_message.keys() <= sent.keys() and report.items.keys() <= skus
+
+
 def decide(report: Report, sent: Mapping[int, str], *, ended_well: bool) -> Decision:
     """Return what *report* says of the messages *sent* (messageId to SKU).
 
@@ -122,16 +134,14 @@ def decide(report: Report, sent: Mapping[int, str], *, ended_well: bool) -> Deci
     """
     numbers = {sku: number for number, sku in sent.items()}
     issues = {number: list(found) for number, found in report.by_message.items() if number in sent}
-    strangers = [number for number in report.by_message if number not in sent]
     for sku, found in report.by_sku.items():
         if sku in numbers:
             issues.setdefault(numbers[sku], []).extend(found)
-        else:
-            strangers.append(0)
+    only_ours = report.by_message.keys() <= sent.keys() and (report.by_sku.keys() | report.items.keys()) <= numbers.keys()
 
     verdicts: dict[int, tuple[Verdict, tuple[Issue, ...]]] = {number: (_verdict(found), tuple(found)) for number, found in issues.items()}
     rejected = {number for number, (verdict, _) in verdicts.items() if verdict is Verdict.REJECTED}
-    why = _doubt(report, len(sent), len(rejected), bool(strangers), ended_well=ended_well)
+    why = _doubt(report, len(sent), len(rejected), not only_ours, ended_well=ended_well)
     if why is not None:
         return Decision({number: verdicts[number] for number in rejected}, frozenset(sent.keys() - rejected), why)
     for sku, found in report.items.items():
@@ -158,7 +168,7 @@ def _doubt(report: Report, sent: int, rejected: int, strangers: bool, *, ended_w
     if not ended_well:
         return "Amazon ended the feed FATAL: some, none or all of it may have been applied."
     if strangers:
-        return "The report complains of messages that this feed did not hold."
+        return "The report speaks of messages that this feed did not hold."
     if (report.processed, report.accepted, report.invalid) != (sent, sent - rejected, rejected):
         return (
             f"The report's counters do not add up: {report.processed} processed, {report.accepted} accepted, "
