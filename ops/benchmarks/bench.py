@@ -113,7 +113,7 @@ def rate(database_url: str, wanted: int, *, table: str = "identity", give_up_aft
 
 
 def _scalar(connection: "psycopg.Connection[Any]", query: str) -> int:
-    row = connection.execute(query).fetchone()  # type: ignore[arg-type]
+    row = connection.execute(query).fetchone()
     return int(row[0]) if row else 0
 
 

@@ -67,7 +67,7 @@ def _rows(url: str) -> dict[str, list[tuple[Any, ...]]]:
         "outcome": "message_id, connection_id, type, outcome, feed_id, feed_message_id, facets::text, decided_at",
     }
     with psycopg.connect(url) as connection:
-        return {table: connection.execute(f"SELECT {columns} FROM {table}").fetchall() for table, columns in tables.items()}  # type: ignore[arg-type]
+        return {table: connection.execute(f"SELECT {columns} FROM {table}").fetchall() for table, columns in tables.items()}
 
 
 def _script(bench: Bench, document: bytes, rows: dict[str, list[tuple[Any, ...]]]) -> float:

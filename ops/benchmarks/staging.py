@@ -2,13 +2,12 @@
 
 import threading
 
-
 import pika
 
 from ops.benchmarks.bench import Bench, process, rate, resident_mib
 from ops.benchmarks.measure import Figure, at_least, median
 from ops.benchmarks.naive_actor import QUEUE
-from ops.benchmarks.workload import CONTENT_TYPE, bodies, events
+from ops.benchmarks.workload import bodies, events
 from worker.broker import topology
 from worker.broker.publisher import Publisher
 

@@ -136,11 +136,14 @@ def pause(name: NameArgument) -> None:
 @app.command(epilog=example('feedline connection resume "US shop"'))
 def resume(name: NameArgument) -> None:
     """Send for a connection again."""
-    from worker.store import connections
+    from worker.store import connections, flights
 
     with database() as opened, opened.begin() as tx:
         changed = connections.resume(tx, name)
+        released = flights.release_failing(tx, connections.by_name(tx, name).id)
     say(f"{name}: {'resumed' if changed else 'was not paused'}")
+    if released:
+        say(f"{name}: {released} changes that were held (feeds_failing) go again")
 
 
 @app.command("test", epilog=example('feedline connection test "US shop"'))

@@ -15,7 +15,9 @@ from worker.store import feeds, lanes, leases, listings, outbox
 AGAIN_SECONDS: Final = 10
 """After so long a wake-up counts as lost."""
 
-CUT_AGAIN_SECONDS: Final = 5
+CUT_AGAIN_SECONDS: Final = 15
+"""Longer than the cut of the largest feed: its lane's row is locked meanwhile, and the conductor must not wait for it."""
+
 FEEDS_PER_TICK: Final = 200
 HOUSEKEEPING_SECONDS: Final = 3600
 

@@ -70,9 +70,11 @@ def _write(ctx: Context, connection: Connection, asked: Sequence[str], found: Se
     known = [each for each in found if each.sku in set(asked)]
     unknown = sorted(set(asked) - {each.sku for each in known})
     ended: list[outcomes.Ended] = []
+    # Two transactions: within one, keys are locked in the order of their names.
+    with ctx.database.begin() as tx:
+        listings.link(tx, connection.id, known, FALLBACK_PRODUCT_TYPE)
     with ctx.database.begin() as tx:
         now = tx.exec_driver_sql("SELECT now()").scalar_one()
-        listings.link(tx, connection.id, known, FALLBACK_PRODUCT_TYPE)
         rows = keys.lock(tx, (keys.KeyName(connection.id, Kind.LISTINGS, sku) for sku in unknown))
         for name, row in rows.items():
             if row.state != "unlinked" or row.key.pending is None:

@@ -25,6 +25,7 @@ from worker.core.polling import retry_after
 from worker.core.report import Decision, Verdict
 from worker.core.states import FeedEvent, FeedState
 from worker.database import Transaction
+from worker.errors import Refused, Unclear
 from worker.steps.attempt import given_back_on_failure, take_up
 from worker.store import feeds, flights, lanes, outcomes
 from worker.store.feeds import Feed
@@ -34,6 +35,9 @@ log = structlog.get_logger()
 
 REPORT_ATTEMPTS: Final = 5
 """How often a report that is missing or cannot be read is asked for again before its feed counts as undecided."""
+
+DOWNLOAD_ATTEMPTS: Final = 30
+"""The same for a download that breaks off: some 25 minutes, for that is more likely an outage than a lost report."""
 
 _OUTCOMES: Final[Mapping[Verdict, Outcome]] = {
     Verdict.ACCEPTED: Outcome.ACCEPTED,
@@ -49,7 +53,12 @@ def settle(ctx: Context, feed_id: FeedId) -> None:
         return
     feed, connection = taken
     with given_back_on_failure(ctx, feed):
-        document = _report(ctx, feed, connection)
+        try:
+            document = _report(ctx, feed, connection)
+        except (Refused, Unclear) as error:
+            if feed.attempts + 1 < (REPORT_ATTEMPTS if isinstance(error, Refused) else DOWNLOAD_ATTEMPTS):
+                raise
+            document = str(error)
         if isinstance(document, str) and feed.attempts + 1 < REPORT_ATTEMPTS and feed.state is FeedState.DONE:
             with ctx.database.begin() as tx:
                 feeds.release(tx, feed, after_=retry_after(feed.attempts + 1), note=document)

@@ -12,6 +12,7 @@ from worker.core.connections import Connection
 from worker.core.ids import FeedId
 from worker.core.polling import poll_after
 from worker.core.states import FeedEvent
+from worker.errors import Refused
 from worker.steps.attempt import given_back_on_failure, take_up
 from worker.store import feeds
 from worker.store.feeds import Feed
@@ -27,6 +28,10 @@ EVENTS: Final[Mapping[str, FeedEvent]] = {
 }
 """Amazon's processingStatus (Feeds API 2021-06-30)."""
 
+NOT_FOUND: Final = 404
+MISSING_ATTEMPTS: Final = 10
+"""How often Amazon may say that it does not know a feed of ours before what it carried counts as undecided."""
+
 _UNDER_WAY: Final = {FeedEvent.PROCESSING_QUEUED, FeedEvent.PROCESSING_STARTED}
 
 
@@ -37,7 +42,14 @@ def watch(ctx: Context, feed_id: FeedId) -> None:
         return
     feed, connection = taken
     with given_back_on_failure(ctx, feed):
-        found = ctx.amazon.get_feed(connection.seller, feed.amazon_feed_id or "")
+        try:
+            found = ctx.amazon.get_feed(connection.seller, feed.amazon_feed_id or "")
+        except Refused as error:
+            if error.status != NOT_FOUND or feed.attempts + 1 < MISSING_ATTEMPTS:
+                raise
+            with ctx.database.begin() as tx:
+                feeds.move(tx, feed, FeedEvent.PROCESSING_FATAL, note=f"Amazon knows the feed no more: {error}")
+            return
         _note(ctx, feed, connection, found)
 
 

@@ -125,6 +125,9 @@ _CHANGE: Final = text("""
 _IS_USED: Final = text("""
     SELECT EXISTS (SELECT FROM key_state WHERE connection_id = :id) OR EXISTS (SELECT FROM listing WHERE connection_id = :id)
         OR EXISTS (SELECT FROM feed WHERE connection_id = :id)""")
+_FORGET_AVAILABILITY: Final = text("""
+    UPDATE key_state SET confirmed = confirmed - 'quantity' - 'handling_time' WHERE connection_id = :id AND confirmed <> '{}'""")
+
 _PAUSE: Final = text("UPDATE connection SET paused = :paused WHERE name = :name AND paused <> :paused")
 _EXISTS: Final = text("SELECT EXISTS (SELECT FROM connection WHERE name = :name)")
 
@@ -225,6 +228,9 @@ def _update(tx: Transaction, each: ParsedConnection, account_id: AccountId, row:
     if said:
         parameters = {"id": row.id, "account_id": account_id, "marketplace_id": each.settings.marketplace_id}
         tx.execute(_CHANGE, {**parameters, "settings": each.settings.to_json().decode()})
+    if any(line.startswith("fulfillment_channel:") for line in said):
+        # What Amazon is known to have, it has for the former channel.
+        tx.execute(_FORGET_AVAILABILITY, {"id": row.id})
     if each.paused is not None and each.paused != row.paused:
         tx.execute(_PAUSE, {"name": row.name, "paused": each.paused})
         said.append("paused" if each.paused else "resumed")

@@ -11,6 +11,7 @@ from worker.core.facets import Value
 from worker.core.feed_document import Listing
 from worker.core.ids import FeedId
 from worker.core.kinds import Kind
+from worker.core.outcomes import Reason
 from worker.database import Transaction
 from worker.store import codec
 
@@ -149,7 +150,8 @@ def land(tx: Transaction, connection_id: int, kind: str, landings: Sequence[Land
     ]
     tx.exec_driver_sql(
         "UPDATE key_state k SET state = new.state, hold_reason = new.hold_reason, priority = new.priority, pending = new.pending::jsonb, "
-        "pending_since = new.pending_since, confirmed = new.confirmed::jsonb, split_id = new.split_id, feed_id = NULL, feed_message_id = NULL "
+        "pending_since = new.pending_since, confirmed = new.confirmed::jsonb, split_id = new.split_id, "
+        "feed_id = NULL, feed_message_id = NULL "
         "FROM unnest(%b::text[], %b::text[], %b::text[], %s::smallint[], %b::text[], %s::timestamptz[], %b::text[], %s::bigint[]) "
         "AS new (key, state, hold_reason, priority, pending, pending_since, confirmed, split_id) "
         "WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key",
@@ -175,10 +177,11 @@ def hold_groups(tx: Transaction, connection_id: int, kind: str, reason: str) -> 
     tx.exec_driver_sql("DELETE FROM split WHERE connection_id = %s AND kind = %s", (connection_id, kind))
 
 
-def release_held(tx: Transaction, connection_id: int, reason: str) -> int:
-    """Make changes that are held for *reason* ready again. Return how many."""
+def release_failing(tx: Transaction, connection_id: int) -> int:
+    """Let changes that were held because feed after feed had failed go again. Return how many."""
+    tx.exec_driver_sql("UPDATE lane SET failing_feeds = 0, failing_size = 0 WHERE connection_id = %s", (connection_id,))
     return tx.exec_driver_sql(
-        "UPDATE key_state SET state = CASE WHEN linked OR kind <> 'listings' THEN 'ready' ELSE 'unlinked' END, hold_reason = NULL "
+        "UPDATE key_state SET state = CASE WHEN linked OR kind <> %s THEN 'ready' ELSE 'unlinked' END, hold_reason = NULL "
         "WHERE connection_id = %s AND state = 'held' AND hold_reason = %s",
-        (connection_id, reason),
+        (Kind.LISTINGS, connection_id, Reason.FEEDS_FAILING),
     ).rowcount

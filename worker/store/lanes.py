@@ -39,14 +39,17 @@ def lock(tx: Transaction, connection_id: int, kind: str) -> Lane | None:
 
 def cut(tx: Transaction, lane: Lane, next_message_id: int) -> None:
     tx.exec_driver_sql(
-        "UPDATE lane SET next_message_id = %s, not_before = NULL WHERE connection_id = %s AND kind = %s",
+        "UPDATE lane SET next_message_id = %s, not_before = NULL, dispatched_until = NULL WHERE connection_id = %s AND kind = %s",
         (next_message_id, lane.connection_id, lane.kind),
     )
 
 
 def wait(tx: Transaction, lane: Lane, until: datetime) -> None:
     """Note that no feed of this lane can be sent before *until*."""
-    tx.exec_driver_sql("UPDATE lane SET not_before = %s WHERE connection_id = %s AND kind = %s", (until, lane.connection_id, lane.kind))
+    tx.exec_driver_sql(
+        "UPDATE lane SET not_before = %s, dispatched_until = NULL WHERE connection_id = %s AND kind = %s",
+        (until, lane.connection_id, lane.kind),
+    )
 
 
 def failing(tx: Transaction, connection_id: int, kind: str, *, messages: int) -> tuple[int, int]:
