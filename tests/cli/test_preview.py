@@ -1,0 +1,100 @@
+"""`feedline preview`: a file of messages is rendered and explained; nothing is written, nothing is sent."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Feedline
+from tests.cli.shop import SPEED, StartSimulator, opened
+from tests.steps.shop import NAME, Shop
+
+
+@pytest.fixture
+def shop(settings: dict[str, str], start_simulator: StartSimulator) -> Iterator[Shop]:
+    with opened(settings, start_simulator(speed=SPEED)) as connected:
+        yield connected
+
+
+@pytest.mark.requirement("R17", "R50")
+def test_a_preview_shows_the_very_feed_message_that_the_feed_then_carries(
+    feedline: Feedline, settings: dict[str, str], shop: Shop, tmp_path: Path
+) -> None:
+    shop.lists("MUG-1")
+    shop.publish({"sku": "MUG-1", "price": "10.00"})
+    shop.run()
+    message = {"sku": "MUG-1", "price": "19.90", "quantity": 0}
+
+    (line,) = _previewed(feedline, settings, tmp_path, message)
+
+    assert (line["outcome"], line["linked"], line["product_type_source"]) == ("would_send", True, "amazon")
+    shop.publish(message)
+    shop.run()
+    (sent,) = shop.documents()[-1]["messages"]
+    assert {"messageId": sent["messageId"], **line["feed_message"]} == sent
+
+
+@pytest.mark.requirement("R17", "R68")
+def test_a_preview_writes_nothing_and_calls_nobody(feedline: Feedline, settings: dict[str, str], shop: Shop, tmp_path: Path) -> None:
+    (line,) = _previewed(feedline, settings, tmp_path, {"sku": "MUG-1", "quantity": 5})
+
+    assert (line["feed_message"]["productType"], line["product_type_source"], line["linked"]) == ("PRODUCT", "fallback", False)
+    with shop.ctx.database.begin() as tx:
+        rows = tx.exec_driver_sql(
+            "SELECT (SELECT count(*) FROM message) + (SELECT count(*) FROM key_state) + (SELECT count(*) FROM outbox)"
+        )
+        assert rows.scalar_one() == 0
+    assert shop.simulator.calls() == []
+
+
+def test_every_line_is_explained_with_its_faults_warnings_and_what_stands_already(
+    feedline: Feedline, settings: dict[str, str], shop: Shop, tmp_path: Path
+) -> None:
+    shop.lists("MUG-1")
+    shop.publish({"sku": "MUG-1", "price": "19.90", "quantity": 5})
+    shop.run()
+    event = {"specversion": "1.0", "id": "e-1", "source": "erp", "type": "feedline.inventory.v1"}
+
+    unchanged, partly, negative, invalid, older, broken = _previewed(
+        feedline,
+        settings,
+        tmp_path,
+        {"sku": "MUG-1", "price": "19.9"},
+        {"sku": "MUG-1", "price": "19.90", "quantity": 4},
+        {"sku": "MUG-1", "quantity": -3},
+        {"sku": "MUG-1", "price": "1,99", "quantity": 1.5},
+        {**event, "time": "2020-01-01T00:00:00Z", "data": {"connection": NAME, "sku": "MUG-1", "quantity": 9}},
+        '{"sku": ',
+        exit_code=1,
+    )
+
+    assert (unchanged["outcome"], unchanged["feed_message"]) == ("unchanged", None)
+    assert [(facet["facet"], facet["outcome"]) for facet in partly["facets"]] == [("price", "unchanged"), ("quantity", "would_send")]
+    assert (negative["outcome"], [issue["code"] for issue in negative["issues"]]) == ("would_send", ["QUANTITY_NEGATIVE"])
+    assert [issue["code"] for issue in invalid["issues"]] == ["MONEY_INVALID", "QUANTITY_INVALID"]
+    assert (older["outcome"], older["superseded_by"]) == ("superseded", "m1")
+    assert (broken["line"], broken["outcome"]) == (6, "invalid")
+
+
+def test_the_connection_of_the_command_line_renders_whatever_the_message_names(
+    feedline: Feedline, settings: dict[str, str], shop: Shop, tmp_path: Path
+) -> None:
+    (line,) = _previewed(feedline, settings, tmp_path, {"connection": "The other one", "sku": "MUG-1", "quantity": 5})
+    listing = feedline("preview", "listing", "--connection", NAME, "-f", "messages.jsonl", settings=settings)
+    told = feedline("preview", "inventory", "--connection", NAME, "-f", "messages.jsonl", settings=settings)
+
+    assert line["outcome"] == "would_send"
+    assert listing.returncode == 2
+    assert "Line 1: MUG-1: would_send" in told.stdout
+    assert "1 would_send" in told.stderr
+
+
+def _previewed(
+    feedline: Feedline, settings: dict[str, str], folder: Path, *given: Mapping[str, Any] | str, exit_code: int = 0
+) -> list[dict[str, Any]]:
+    (folder / "messages.jsonl").write_text("\n".join(each if isinstance(each, str) else json.dumps(each) for each in given))
+    run = feedline("preview", "inventory", "--connection", NAME, "-f", "messages.jsonl", "--json", settings=settings)
+    assert run.returncode == exit_code, run.stderr
+    return [json.loads(line) for line in run.stdout.splitlines()]
