@@ -10,7 +10,7 @@ from worker.broker.topology import WORK
 from worker.core.ids import FeedId
 from worker.core.kinds import Kind
 from worker.core.states import FeedState
-from worker.steps import announce, cut, link, reconcile, settle, submit, watch
+from worker.steps import announce, cut, link, probe, reconcile, settle, submit, watch
 from worker.steps import keep_house as housekeeping
 
 
@@ -48,6 +48,12 @@ def settle_feed(feed_id: int) -> None:
 def link_listings(connection_id: int) -> None:
     """Ask Amazon about SKUs that are new to us."""
     link.link(context(), connection_id, stopping)
+
+
+@dramatiq.actor(queue_name=WORK)
+def probe_authorization(connection_id: int) -> None:
+    """Try whether a lost authorisation is back."""
+    probe.probe(context(), connection_id)
 
 
 @dramatiq.actor(queue_name=WORK)

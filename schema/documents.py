@@ -133,6 +133,13 @@ OUTGOING: Final = (
         },
     ),
     Outgoing(
+        events.CONNECTION,
+        "A connection has lost its authorisation, or has it again",
+        events.ConnectionData,
+        "connection.{connection}.{state}",
+        {"connection": _CONNECTION, "state": "not_authorized", "reason": "Amazon refused the refresh token (invalid_grant)."},
+    ),
+    Outgoing(
         events.RUN,
         "An import or order run came into a state",
         events.RunData,

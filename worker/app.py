@@ -92,6 +92,11 @@ class _Wake:
 
         work.link_listings.send(connection_id)
 
+    def probe(self, connection_id: int) -> None:
+        from actors import work
+
+        work.probe_authorization.send(connection_id)
+
     def announce(self) -> None:
         from actors import work
 

@@ -15,7 +15,7 @@ from worker.core.ids import FeedId
 from worker.core.kinds import Kind
 from worker.core.states import FeedState
 from worker.core.wire import Delivery
-from worker.steps import cut, link, reconcile, settle, submit, watch
+from worker.steps import cut, link, probe, reconcile, settle, submit, watch
 from worker.steps.conduct import conduct
 from worker.steps.stage import stage
 from worker.store import connections
@@ -138,6 +138,9 @@ class Hands:
 
     def link(self, connection_id: int) -> None:
         link.link(self._ctx, connection_id, Event())
+
+    def probe(self, connection_id: int) -> None:
+        probe.probe(self._ctx, connection_id)
 
     def announce(self) -> None:
         """Events are tested with a broker, in tests/end_to_end."""

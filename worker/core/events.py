@@ -18,6 +18,7 @@ from worker.core.wire import STRUCTURED
 SOURCE: Final = "feedline"
 OUTCOME: Final = "feedline.outcome.v1"
 FEED: Final = "feedline.feed.v1"
+CONNECTION: Final = "feedline.connection.v1"
 RUN: Final = "feedline.run.v1"
 ORDER: Final = "feedline.order.v1"
 
@@ -71,6 +72,14 @@ class FeedData(msgspec.Struct, frozen=True, kw_only=True):
     rejected: int | None = None
 
 
+class ConnectionData(msgspec.Struct, frozen=True, kw_only=True):
+    """The data of `feedline.connection.v1`. `state`: not_authorized, or authorized again; `reason`: what Amazon said, and what to do."""
+
+    connection: str
+    state: str
+    reason: str | None = None
+
+
 class RunData(msgspec.Struct, frozen=True, kw_only=True):
     """The data of `feedline.run.v1`. `summary`: counts and faults, its shape is the kind's."""
 
@@ -118,6 +127,12 @@ def feed_event(data: FeedData, *, at: datetime) -> OutgoingEvent:
     """Tell that a feed came into a state *at* a time, which is part of the id: a feed may come into a state again."""
     event_id = f"feed-{data.feed_id}-{data.state}-{at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"
     return _event(FEED, event_id, f"feed.{routing_word(data.connection)}.{data.state}", data, subject=str(data.feed_id), at=at)
+
+
+def connection_event(data: ConnectionData, *, at: datetime) -> OutgoingEvent:
+    """Tell that a connection has lost its authorisation or has it again."""
+    event_id = f"connection-{routing_word(data.connection)}-{data.state}-{at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"
+    return _event(CONNECTION, event_id, f"connection.{routing_word(data.connection)}.{data.state}", data, subject=data.connection, at=at)
 
 
 def run_event(run_id: int, data: RunData, *, at: datetime) -> OutgoingEvent:

@@ -10,7 +10,7 @@ from worker.core.ids import FeedId
 from worker.core.kinds import Kind
 from worker.core.states import FeedState
 from worker.steps.link import LEASE_SECONDS, lease_name
-from worker.store import feeds, lanes, leases, listings, outbox
+from worker.store import feeds, lanes, leases, listings, outbox, tokens
 
 AGAIN_SECONDS: Final = 10
 """After so long a wake-up counts as lost."""
@@ -28,6 +28,7 @@ class Wake(Protocol):
     def cut(self, connection_id: int, kind: Kind) -> None: ...
     def feed(self, feed_id: FeedId, state: FeedState) -> None: ...
     def link(self, connection_id: int) -> None: ...
+    def probe(self, connection_id: int) -> None: ...
     def announce(self) -> None: ...
     def keep_house(self) -> None: ...
 
@@ -41,6 +42,7 @@ def conduct(ctx: Context, wake: Wake) -> None:
             tx, linger_seconds=settings.feed_linger_seconds, full=settings.feed_max_messages, every_seconds=CUT_AGAIN_SECONDS
         )
         to_link = [each for each in listings.with_unlinked(tx) if leases.take(tx, lease_name(each), LEASE_SECONDS)]
+        to_probe = [each for each in tokens.to_probe(tx) if leases.take(tx, f"probe:{each}", LEASE_SECONDS)]
         to_announce = outbox.waiting(tx) and leases.take(tx, outbox.LEASE, outbox.LEASE_SECONDS)
         to_keep_house = leases.take(tx, "housekeeping", HOUSEKEEPING_SECONDS)
     for feed_id, state in due_feeds:
@@ -49,6 +51,8 @@ def conduct(ctx: Context, wake: Wake) -> None:
         wake.cut(connection_id, Kind(kind))
     for connection_id in to_link:
         wake.link(connection_id)
+    for connection_id in to_probe:
+        wake.probe(connection_id)
     if to_announce:
         wake.announce()
     if to_keep_house:

@@ -24,6 +24,7 @@ LEASE_SECONDS: Final = 60
 
 OUTCOME: Final = "outcome"
 FEED: Final = "feed"
+CONNECTION: Final = "connection"
 
 
 def tell_outcomes(tx: Transaction, message_ids: Sequence[int], at: datetime) -> None:

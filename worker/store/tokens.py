@@ -12,6 +12,7 @@ from sqlalchemy import text
 from worker.core.ids import AccountId
 from worker.database import Transaction
 from worker.secrets import Secret, Vault
+from worker.store import outbox
 
 _LOOK: Final = text("""
     SELECT token_generation, access_token, authorization_fault, now,
@@ -44,6 +45,12 @@ _FAULT: Final = text("""
     UPDATE account SET renewing_until = NULL, authorization_fault = :fault,
            login_not_before = clock_timestamp() + make_interval(secs => :probe_seconds)
      WHERE id = :account_id AND token_generation = :generation""")
+
+_STANDS: Final = text("SELECT authorization_fault IS NOT NULL FROM account WHERE id = :account_id FOR UPDATE")
+_CONNECTIONS: Final = text("SELECT name, now() FROM connection WHERE account_id = :account_id ORDER BY name")
+_TO_PROBE: Final = text("""
+    SELECT min(c.id) FROM account a JOIN connection c ON c.account_id = a.id
+     WHERE a.authorization_fault IS NOT NULL AND a.login_not_before <= clock_timestamp() AND NOT c.paused GROUP BY a.id""")
 
 _FORGET: Final = text("""
     UPDATE account SET token_generation = token_generation + 1, access_token = NULL, access_expires_at = NULL, access_renew_at = NULL,
@@ -128,6 +135,7 @@ def store(
     fresh_seconds: float,
 ) -> None:
     """Store the next generation; both times count from the claim. Clears failures and fault. No effect when another was stored."""
+    had_fault = _fault_standing(tx, claimed.account_id)
     sealed_refresh = None
     if refresh_token is not None and refresh_token != claimed.refresh_token:
         sealed_refresh = vault.seal(place(claimed.account_id, "refresh_token"), refresh_token)
@@ -143,6 +151,8 @@ def store(
             "fresh_seconds": fresh_seconds,
         },
     )
+    if had_fault:
+        _tell(tx, claimed.account_id, "authorized", None)
 
 
 def fail(tx: Transaction, claimed: Claim, *, wait_seconds: float) -> None:
@@ -152,7 +162,25 @@ def fail(tx: Transaction, claimed: Claim, *, wait_seconds: float) -> None:
 
 def fault(tx: Transaction, account_id: AccountId, generation: int, says: str, *, probe_seconds: float) -> None:
     """Note that the authorisation is gone, unless *generation* is no longer the account's: one probe in *probe_seconds*, until `forget`."""
-    tx.execute(_FAULT, {"account_id": account_id, "generation": generation, "fault": says, "probe_seconds": probe_seconds})
+    had_fault = _fault_standing(tx, account_id)
+    noted = tx.execute(_FAULT, {"account_id": account_id, "generation": generation, "fault": says, "probe_seconds": probe_seconds}).rowcount
+    if noted and not had_fault:
+        _tell(tx, account_id, "not_authorized", says)
+
+
+def _fault_standing(tx: Transaction, account_id: AccountId) -> bool:
+    return bool(tx.execute(_STANDS, {"account_id": account_id}).scalar())
+
+
+def _tell(tx: Transaction, account_id: AccountId, state: str, reason: str | None) -> None:
+    """Add the event of every connection of the account, in the transaction that changes it."""
+    for name, now in tx.execute(_CONNECTIONS, {"account_id": account_id}).all():
+        outbox.tell(tx, outbox.CONNECTION, {"connection": name, "state": state, "reason": reason}, now)
+
+
+def to_probe(tx: Transaction) -> list[int]:
+    """Return a connection of each account whose authorisation is gone and may be tried again now."""
+    return [row[0] for row in tx.execute(_TO_PROBE)]
 
 
 def forget(tx: Transaction, account_id: AccountId) -> None:
