@@ -10,7 +10,6 @@ from worker.core.states import AT_AMAZON, TRANSITIONS, UNDECIDED_ENDINGS, UNSENT
 
 ALLOWED = {
     ("cut", "document_made"): "document_created",
-    ("cut", "amazon_refused"): "abandoned",
     ("document_created", "upload_done"): "uploaded",
     ("document_created", "document_lost"): "cut",
     ("uploaded", "call_started"): "submitting",

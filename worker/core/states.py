@@ -45,7 +45,7 @@ _ENDINGS: Final = {
 }
 
 TRANSITIONS: Final[Mapping[FeedState, Mapping[FeedEvent, FeedState]]] = {
-    FeedState.CUT: {FeedEvent.DOCUMENT_MADE: FeedState.DOCUMENT_CREATED, FeedEvent.AMAZON_REFUSED: FeedState.ABANDONED},
+    FeedState.CUT: {FeedEvent.DOCUMENT_MADE: FeedState.DOCUMENT_CREATED},
     FeedState.DOCUMENT_CREATED: {FeedEvent.UPLOAD_DONE: FeedState.UPLOADED, FeedEvent.DOCUMENT_LOST: FeedState.CUT},
     FeedState.UPLOADED: {FeedEvent.CALL_STARTED: FeedState.SUBMITTING},
     # Only an answer leads out. After a lost one the feed stays here until reconciliation has looked at Amazon's list:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Final
 
 import structlog
@@ -18,7 +19,7 @@ from worker.store.feeds import Feed
 log = structlog.get_logger()
 
 UNAUTHORIZED_PAUSE: Final = timedelta(seconds=60)
-"""How long a feed waits before it is tried again when the seller's authorisation is gone."""
+"""How long a feed waits before it is tried again when the seller's authorisation is gone, or the application lacks a role."""
 
 
 def take_up(ctx: Context, feed_id: FeedId) -> tuple[Feed, Connection] | None:
@@ -37,10 +38,13 @@ def given_back_on_failure(ctx: Context, feed: Feed) -> Iterator[None]:
     except Later as later:
         with ctx.database.begin() as tx:
             feeds.release(tx, feed, at=later.at)
+    except feeds.Overtaken:
+        log.info("feed_step_overtaken", feed_id=feed.id, state=feed.state)
     except NotAuthorized:
         with ctx.database.begin() as tx:
             feeds.release(tx, feed, after_=UNAUTHORIZED_PAUSE, note="The seller's authorisation is gone.")
     except (NotSent, Unclear, Refused) as error:
+        pause = UNAUTHORIZED_PAUSE if error.status == HTTPStatus.FORBIDDEN else retry_after(feed.attempts + 1)
         with ctx.database.begin() as tx:
-            feeds.release(tx, feed, after_=retry_after(feed.attempts + 1), note=str(error))
+            feeds.release(tx, feed, after_=pause, note=str(error))
         log.info("feed_step_failed", feed_id=feed.id, state=feed.state, operation=error.operation, status=error.status)

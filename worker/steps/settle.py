@@ -8,6 +8,7 @@ import gzip
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from http import HTTPStatus
 from typing import Final
 
 import msgspec
@@ -25,7 +26,7 @@ from worker.core.polling import retry_after
 from worker.core.report import Decision, Verdict
 from worker.core.states import FeedEvent, FeedState
 from worker.database import Transaction
-from worker.errors import Refused, Unclear
+from worker.errors import AmazonError, Refused, Unclear
 from worker.steps.attempt import given_back_on_failure, take_up
 from worker.store import feeds, flights, lanes, outcomes
 from worker.store.feeds import Feed
@@ -38,6 +39,8 @@ REPORT_ATTEMPTS: Final = 5
 
 DOWNLOAD_ATTEMPTS: Final = 30
 """The same for a download that breaks off: some 25 minutes, for that is more likely an outage than a lost report."""
+
+SOMEBODY_ELSES: Final = "The feed that was taken for ours after a lost answer is somebody else's: its report is not about what was sent."
 
 _OUTCOMES: Final[Mapping[Verdict, Outcome]] = {
     Verdict.ACCEPTED: Outcome.ACCEPTED,
@@ -56,7 +59,7 @@ def settle(ctx: Context, feed_id: FeedId) -> None:
         try:
             document = _report(ctx, feed, connection)
         except (Refused, Unclear) as error:
-            if feed.attempts + 1 < (REPORT_ATTEMPTS if isinstance(error, Refused) else DOWNLOAD_ATTEMPTS):
+            if _lacks_role(error) or feed.attempts + 1 < (REPORT_ATTEMPTS if isinstance(error, Refused) else DOWNLOAD_ATTEMPTS):
                 raise
             document = str(error)
         if isinstance(document, str) and feed.attempts + 1 < REPORT_ATTEMPTS and feed.state is FeedState.DONE:
@@ -64,6 +67,11 @@ def settle(ctx: Context, feed_id: FeedId) -> None:
                 feeds.release(tx, feed, after_=retry_after(feed.attempts + 1), note=document)
             return
         write(ctx, feed, connection, document)
+
+
+def _lacks_role(error: AmazonError) -> bool:
+    """Whether SP-API refuses the application: the report is there, and a person must act before it can be read."""
+    return error.status == HTTPStatus.FORBIDDEN and error.operation != "downloadDocument"
 
 
 def _report(ctx: Context, feed: Feed, connection: Connection) -> tuple[bytes, report.Report] | str:
@@ -88,6 +96,8 @@ def _decision(feed: Feed, connection: Connection, document: tuple[bytes, report.
     if isinstance(document, str):
         return Decision({}, frozenset(sent), document)
     amazon_skus = {number: to_amazon(key, connection.settings.sku_prefix) for number, key in sent.items()}
+    if feed.unclear_since is not None and not report.is_about(document[1], amazon_skus):
+        return Decision({}, frozenset(sent), SOMEBODY_ELSES)
     return report.decide(document[1], amazon_skus, ended_well=feed.state is FeedState.DONE)
 
 
@@ -95,17 +105,20 @@ def write(ctx: Context, feed: Feed, connection: Connection, document: tuple[byte
     with ctx.database.begin() as tx:
         now: datetime = tx.exec_driver_sql("SELECT now()").scalar_one()
         landings = flights.landing(tx, feed.connection_id, feed.kind, feed.id)
+        if not landings:
+            raise feeds.Overtaken
         decision = _decision(feed, connection, document, {landed.message_id: landed.name for landed in landings})
         undecided = [landed for landed in landings if landed.message_id in decision.undecided]
         verdicts = dict(decision.verdicts)
-        if len(landings) == 1 and undecided and feed.state is not FeedState.CANCELLED:
-            # It stood alone, so it is the culprit: nothing would be learnt by sending it again.
+        goes_back_whole = feed.state is FeedState.CANCELLED or decision.why == SOMEBODY_ELSES
+        if len(landings) == 1 and undecided and feed.split_id is not None and not goes_back_whole:
+            # It stands alone, and for a second time at least: it is the culprit, and nothing is learnt by sending it again.
             alone = (issue("UNDECIDED_ALONE", reason=decision.why or ""), *_feed_level(document))
             verdicts[undecided[0].message_id] = (Verdict.REJECTED, alone)
             undecided = []
         ended = [settled for landed in landings for settled in _landed(landed, verdicts, decision, feed)]
         accepted = len(landings) - len(undecided) - sum(verdict is Verdict.REJECTED for verdict, _ in verdicts.values())
-        _send_again(tx, feed, undecided, decision.why or "", accepted=accepted)
+        _send_again(tx, feed, undecided, decision.why or "", accepted=accepted, whole=goes_back_whole)
         flights.land(tx, feed.connection_id, feed.kind, landings, now)
         feeds.write_verdicts(tx, feed.id, {**{landed.message_id: (Verdict.UNDECIDED, ()) for landed in undecided}, **verdicts})
         outcomes.record(tx, [outcomes.Ended(feed.connection_id, settled) for settled in ended], now)
@@ -154,8 +167,8 @@ def _landed(landed: Landing, verdicts: Mapping[int, tuple[Verdict, tuple[Issue, 
     return ended + coalescing.confirm(key, flight.was if rejected else flight.sent)
 
 
-def _send_again(tx: Transaction, feed: Feed, undecided: Sequence[Landing], why: str, *, accepted: int) -> None:
-    """Let undecided changes go again: those of a cancelled feed with the rest of the lane, others in two feeds of their own."""
+def _send_again(tx: Transaction, feed: Feed, undecided: Sequence[Landing], why: str, *, accepted: int, whole: bool) -> None:
+    """Let undecided changes go again: *whole*, with the rest of the lane, or in two feeds of their own."""
     if accepted:
         lanes.recovered(tx, feed.connection_id, feed.kind)
     if not undecided:
@@ -168,7 +181,7 @@ def _send_again(tx: Transaction, feed: Feed, undecided: Sequence[Landing], why: 
             flights.hold_groups(tx, feed.connection_id, feed.kind, Reason.FEEDS_FAILING)
             log.error("feeds_failing", connection_id=feed.connection_id, kind=feed.kind, feeds=in_a_row, why=why)
             return
-    if feed.state is FeedState.CANCELLED:
+    if whole:
         return
     for half in halves(list(undecided)) if len(undecided) > 1 else [list(undecided)]:
         group = lanes.add_group(tx, feed.connection_id, feed.kind, feed.id, [landed.name for landed in half], why)

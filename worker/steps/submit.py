@@ -5,6 +5,7 @@ createFeed, which Amazon cannot be asked to repeat safely: when its answer is lo
 """
 
 import gzip
+from http import HTTPStatus
 from typing import Final
 
 import structlog
@@ -41,10 +42,7 @@ def submit(ctx: Context, feed_id: FeedId) -> None:
 
 def _create_document(ctx: Context, feed: Feed, connection: Connection) -> bool:
     """Return whether the feed may go on at once; so do the steps below."""
-    try:
-        document = ctx.amazon.create_feed_document(connection.seller, feed_document.CONTENT_TYPE)
-    except Refused as error:
-        return _abandon(ctx, feed, error)
+    document = ctx.amazon.create_feed_document(connection.seller, feed_document.CONTENT_TYPE)
     sealed = ctx.vault.seal(_url_place(feed), document.url)
     with ctx.database.begin() as tx:
         feeds.move(tx, feed, FeedEvent.DOCUMENT_MADE, keep_claim=True, amazon_document_id=document.feed_document_id, upload_url=sealed)
@@ -88,14 +86,17 @@ def _create_feed(ctx: Context, feed: Feed, connection: Connection) -> bool:
         log.warning("feed_unclear", feed_id=feed.id, connection=connection.name, operation=error.operation, status=error.status)
         return False
     except Refused as error:
-        return _abandon(ctx, feed, error)
+        # A missing role says nothing of what the feed holds.
+        return _not_made(ctx, feed, error) if error.status == HTTPStatus.FORBIDDEN else _abandon(ctx, feed, error)
     with ctx.database.begin() as tx:
-        feeds.move(tx, feed, FeedEvent.AMAZON_ACCEPTED, due_in=poll_after(0, poll), amazon_feed_id=amazon_feed_id, lease=None)
+        feeds.move(
+            tx, feed, FeedEvent.AMAZON_ACCEPTED, due_in=poll_after(0, poll), amazon_feed_id=amazon_feed_id, lease=None, unclear_since=None
+        )
     log.info("feed_submitted", feed_id=feed.id, connection=connection.name, amazon_feed_id=amazon_feed_id, messages=feed.messages)
     return False
 
 
-def _not_made(ctx: Context, feed: Feed, error: Later | NotAuthorized | NotSent) -> bool:
+def _not_made(ctx: Context, feed: Feed, error: Later | NotAuthorized | NotSent | Refused) -> bool:
     """The call has surely had no effect: the feed may be sent when a call is possible."""
     with ctx.database.begin() as tx:
         feeds.move(tx, feed, FeedEvent.CALL_NOT_MADE, note=str(error), lease=None)

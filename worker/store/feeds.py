@@ -8,13 +8,17 @@ import msgspec
 
 from worker.core.ids import FeedId, identifier
 from worker.core.issues import Issue
-from worker.core.states import AT_AMAZON, FeedEvent, FeedState, after
+from worker.core.states import AT_AMAZON, UNSENT, FeedEvent, FeedState, after
 from worker.database import Transaction
 from worker.store import codec, outbox
 from worker.store.copying import copy_rows
 
 CLAIM_SECONDS: Final = 45
 """How long a worker may work on one step of a feed before another may take it up; above the longest HTTP time-out."""
+
+
+class Overtaken(Exception):  # not an error: whoever came later goes on
+    """Our claim had ended, and another worker has taken the feed further. Nothing was written."""
 
 
 class Feed(msgspec.Struct):
@@ -134,24 +138,30 @@ def move(
     """Bring *feed* to the state that *event* leads to, with further *columns*; tell of it when the state is another.
 
     *due_in*: when its next step is due; None: never. *keep_claim*: the same worker goes on.
+
+    Raises: Overtaken when the feed is no longer in the state in which it was claimed. A worker that was stopped for longer
+    than its claim would else set the feed back, and send it twice.
     """
     if not columns.keys() <= _SETTABLE:
         raise ValueError(f"Not columns of a feed that a step may set: {sorted(columns.keys() - _SETTABLE)}")
     state = after(feed.state, event)
     sets = "".join(f", {name} = %({name})s" for name in columns)
-    tx.exec_driver_sql(
+    moved = tx.exec_driver_sql(
         f"UPDATE feed SET state = %(state_)s, changed_at = now(), dispatched_until = NULL, attempts = %(attempts_)s, "
         f"due_at = now() + %(due_)s, claimed_until = CASE WHEN %(keep_)s THEN now() + interval '{CLAIM_SECONDS} seconds' END{sets} "
-        "WHERE id = %(id_)s",
+        "WHERE id = %(id_)s AND state = %(from_)s",
         {
             **columns,
             "id_": feed.id,
+            "from_": feed.state,
             "state_": state,
             "due_": due_in,
             "keep_": keep_claim,
             "attempts_": feed.attempts + 1 if state is feed.state else 0,
         },
     )
+    if moved.rowcount != 1:
+        raise Overtaken
     if state is not feed.state:
         feed.attempts = 0
         feed.state = state
@@ -173,8 +183,8 @@ def release(tx: Transaction, feed: Feed, *, at: datetime | None = None, after_: 
     """Give *feed* back unmoved: its step is due again *at* a time, or *after_* a while. A *note* is a failed attempt."""
     tx.exec_driver_sql(
         "UPDATE feed SET claimed_until = NULL, dispatched_until = NULL, attempts = attempts + %(failed)s, "
-        "due_at = coalesce(%(at)s, now() + %(after)s), fault = coalesce(%(note)s, fault) WHERE id = %(id)s",
-        {"id": feed.id, "at": at, "after": after_, "note": note, "failed": 0 if note is None else 1},
+        "due_at = coalesce(%(at)s, now() + %(after)s), fault = coalesce(%(note)s, fault) WHERE id = %(id)s AND state = %(state)s",
+        {"id": feed.id, "state": feed.state, "at": at, "after": after_, "note": note, "failed": 0 if note is None else 1},
     )
 
 
@@ -194,8 +204,8 @@ def unclear(tx: Transaction, feed: Feed, look_in: timedelta, note: str) -> None:
     """Note that createFeed's answer was lost: the next thing to do is to look at Amazon's list."""
     tx.exec_driver_sql(
         "UPDATE feed SET unclear_since = coalesce(unclear_since, now()), looks = 0, claimed_until = NULL, dispatched_until = NULL, "
-        "due_at = now() + %s, fault = %s WHERE id = %s",
-        (look_in, note, feed.id),
+        "due_at = now() + %s, fault = %s WHERE id = %s AND state = %s",
+        (look_in, note, feed.id, feed.state),
     )
     tx.exec_driver_sql("INSERT INTO feed_event (feed_id, at, state, note) VALUES (%s, now(), %s, %s)", (feed.id, feed.state, note))
 
@@ -204,8 +214,8 @@ def looked(tx: Transaction, feed: Feed, *, since_unclear: timedelta | None, from
     """Count a look at Amazon's list that decided nothing; the next is due *since_unclear*, or else *from_now*."""
     tx.exec_driver_sql(
         "UPDATE feed SET looks = looks + 1, claimed_until = NULL, dispatched_until = NULL, "
-        "due_at = coalesce(unclear_since + %s::interval, now() + %s::interval) WHERE id = %s",
-        (since_unclear, from_now, feed.id),
+        "due_at = coalesce(unclear_since + %s::interval, now() + %s::interval) WHERE id = %s AND state = %s",
+        (since_unclear, from_now, feed.id, feed.state),
     )
 
 
@@ -235,12 +245,13 @@ def document(tx: Transaction, feed_id: FeedId) -> bytes:
 
 
 def blocked(tx: Transaction, connection_id: int, kind: str, stalled_after: timedelta) -> bool:
-    """Whether a feed of the lane is unclear or stalled, so that no more may be cut behind it."""
+    """Whether a feed of the lane is unclear, stalled, or cannot be sent just now, so that no more may be cut behind it."""
     return bool(
         tx.exec_driver_sql(
             "SELECT EXISTS (SELECT FROM feed WHERE connection_id = %s AND kind = %s AND due_at IS NOT NULL "
-            "AND (unclear_since IS NOT NULL AND state = 'submitting' OR state = ANY(%s::text[]) AND submitted_at < now() - %s))",
-            (connection_id, kind, [str(state) for state in AT_AMAZON], stalled_after),
+            "AND (unclear_since IS NOT NULL AND state = 'submitting' OR state = ANY(%s::text[]) AND attempts > 0 "
+            "OR state = ANY(%s::text[]) AND submitted_at < now() - %s))",
+            (connection_id, kind, [str(state) for state in UNSENT], [str(state) for state in AT_AMAZON], stalled_after),
         ).scalar()
     )
 
