@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import urllib3
 
-from ops.demonstration.scenario import SELLERS, Listing, Nature, Scenario
+from ops.demonstration.scenario import SELLERS, Listing, Nature, Scenario, Seller
 from ops.services import PostgresServer, RabbitMQServer, Services, services
 from ops.services.children import Child
 from ops.simulator.control import Simulator
@@ -23,7 +23,7 @@ from worker.secrets import new_key
 
 WORKER_PROCESSES: Final = 2
 WORKER_THREADS: Final = 4
-READY_WITHIN_SECONDS: Final = 60
+READY_WITHIN_SECONDS: Final = 120
 DRAIN_SECONDS: Final = 5
 LINGER_SECONDS: Final = 2
 POLL_SECONDS: Final = 0.5
@@ -109,15 +109,16 @@ def connection_file() -> str:
             connection=seller.connection,
             marketplace_id=seller.marketplace_id,
             seller_id=seller.seller_id,
-            variable=_token_variable(seller.connection),
+            variable=token_variable(seller),
         )
         for seller in SELLERS
     )
     return "version: 1\nconnections:\n" + "".join(entries)
 
 
-def _token_variable(connection: str) -> str:
-    return f"{connection.upper().replace(' ', '_')}_REFRESH_TOKEN"
+def token_variable(seller: Seller) -> str:
+    """Return the environment variable from which the connection file takes the seller's refresh token."""
+    return f"{seller.connection.upper().replace(' ', '_')}_REFRESH_TOKEN"
 
 
 def _simulator(scenario: Scenario, speed: float) -> Simulator:
@@ -161,7 +162,7 @@ def _environment(database_url: str, amqp_url: str, simulator: Simulator) -> dict
     return {
         **inherited,
         "PYTHONPATH": str(_CHECKOUT),
-        **{_token_variable(seller.connection): f"Atzr|{seller.seller_id}" for seller in SELLERS},
+        **{token_variable(seller): f"Atzr|{seller.seller_id}" for seller in SELLERS},
         "FEEDLINE_DATABASE_URL": database_url,
         "FEEDLINE_AMQP_URL": amqp_url,
         "FEEDLINE_SECRET_KEYS": new_key(),
