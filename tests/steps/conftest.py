@@ -44,12 +44,26 @@ def make_context(database: str) -> Iterator[Callable[..., Context]]:
         ctx.database.close()
 
 
-@pytest.fixture
-def fast_simulator(start_simulator: Callable[..., Simulator]) -> Simulator:
-    return start_simulator(speed=SPEED)
+@pytest.fixture(scope="session")
+def shared_simulator() -> Iterator[Simulator]:
+    with Simulator.start(speed=SPEED) as simulator:
+        yield simulator
 
 
 @pytest.fixture
-def shop(make_context: Callable[..., Context], fast_simulator: Simulator) -> Shop:
+def fast_simulator(shared_simulator: Simulator) -> Simulator:
+    """Empty, and an hour passes in a second."""
+    shared_simulator.reset()
+    return shared_simulator
+
+
+@pytest.fixture
+def open_shop(make_context: Callable[..., Context], fast_simulator: Simulator) -> Callable[..., Shop]:
+    """Call with settings to get a shop; a second one shares the first's database, as a second worker does."""
+    return lambda **given: Shop(make_context(lwa_url=fast_simulator.lwa_url, sp_api_url=fast_simulator.url, **given), fast_simulator)
+
+
+@pytest.fixture
+def shop(open_shop: Callable[..., Shop]) -> Shop:
     """A shop whose feeds take a moment. Call `connect` first, with what the connection shall be like."""
-    return Shop(make_context(lwa_url=fast_simulator.lwa_url, sp_api_url=fast_simulator.url), fast_simulator)
+    return open_shop()

@@ -2,10 +2,10 @@
 
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, TypeVar
 
 from ops.simulator.control import Simulator
 from tests.eventually import eventually
@@ -19,6 +19,8 @@ from worker.steps import cut, link, probe, reconcile, settle, submit, watch
 from worker.steps.conduct import conduct
 from worker.steps.stage import stage
 from worker.store import connections
+
+Seen = TypeVar("Seen")
 
 SELLER = "A1EXAMPLESELLER"
 MARKETPLACE = "ATVPDKIKX0DER"
@@ -64,11 +66,11 @@ class Shop:
         return item
 
     def publish(self, *messages: Mapping[str, Any], source: str = "erp") -> list[str]:
-        """Stage one batch of inventory messages; return their ids. `id`, `sequence`, `time` and `source` are attributes, the rest is data."""
+        """Stage one batch of inventory messages; return their ids. `id`, `sequence`, `time`, `source` are attributes, the rest is data."""
         deliveries, ids = [], []
         for message in messages:
             data = dict(message)
-            attributes = {name: data.pop(name) for name in ("id", "sequence", "time", "source") if name in data}
+            attributes: dict[str, Any] = {name: data.pop(name) for name in ("id", "sequence", "time", "source") if name in data}
             attributes = {
                 "specversion": "1.0",
                 "type": "feedline.inventory.v1",
@@ -79,37 +81,79 @@ class Shop:
             body = json.dumps({**attributes, "data": {"connection": NAME, **data}}).encode()
             deliveries.append(Delivery("feedline.inventory", body, "application/cloudevents+json", {}))
             ids.append(attributes["id"])
-        stage(self.ctx, deliveries, self.ctx.clock.now())
+        self.stage(*deliveries)
         return ids
+
+    def stage(self, *deliveries: Delivery) -> None:
+        """Stage one batch as it came."""
+        stage(self.ctx, deliveries, self.ctx.clock.now())
 
     def run(self, within_seconds: float = 20) -> None:
         """Act on wake-ups until no change is pending or in a feed, and nothing is due."""
 
         def idle() -> bool:
-            conduct(self.ctx, self.hands)
-            with self.ctx.database.begin() as tx:
-                waiting = tx.exec_driver_sql(
-                    "SELECT (SELECT count(*) FROM key_state WHERE state IN ('unlinked', 'ready', 'in_feed'))"
-                    " + (SELECT count(*) FROM feed WHERE due_at IS NOT NULL)"
-                ).scalar_one()
-            return bool(waiting == 0)
+            waiting = self.query(
+                "SELECT (SELECT count(*) FROM key_state WHERE state IN ('unlinked', 'ready', 'in_feed'))"
+                " + (SELECT count(*) FROM feed WHERE due_at IS NOT NULL) AS number"
+            )
+            return bool(waiting[0]["number"] == 0)
 
-        eventually(idle, within_seconds)
+        self.run_until(idle, within_seconds)
+
+    def run_until(self, condition: Callable[[], Seen], within_seconds: float = 20) -> Seen:
+        """Act on wake-ups until *condition* holds. A lane is woken at every look, for a test does not wait for lost wake-ups."""
+
+        def seen() -> Seen:
+            self.execute("UPDATE lane SET dispatched_until = NULL")
+            conduct(self.ctx, self.hands)
+            return condition()
+
+        return eventually(seen, within_seconds)
+
+    def hurry(self) -> None:
+        """Let every wait that Postgres keeps be over."""
+        self.execute("UPDATE feed SET due_at = now() WHERE due_at IS NOT NULL")
+        self.execute("UPDATE feed SET unclear_since = unclear_since - interval '1 hour'")
+        self.execute("UPDATE lane SET not_before = NULL")
+        self.execute("DELETE FROM lease")
+
+    def claims_end(self) -> None:
+        """Let the claims of workers that have died, or sleep, come to their end."""
+        self.execute("UPDATE feed SET claimed_until = now() - interval '1 second' WHERE claimed_until IS NOT NULL")
+
+    def execute(self, sql: str) -> None:
+        with self.ctx.database.begin() as tx:
+            tx.exec_driver_sql(sql)
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        with self.ctx.database.begin() as tx:
+            return [dict(row) for row in tx.exec_driver_sql(sql).mappings()]
 
     def outcome(self, external_id: str) -> str:
         return str(self.outcomes()[external_id]["outcome"])
 
     def outcomes(self) -> dict[str, dict[str, Any]]:
         """Every message with its outcome row, by the upstream's id."""
-        with self.ctx.database.begin() as tx:
-            rows = tx.exec_driver_sql(
-                "SELECT m.external_id, m.id AS internal, o.* FROM message m LEFT JOIN outcome o ON o.message_id = m.id"
-            ).mappings()
-            return {row["external_id"]: dict(row) for row in rows}
+        rows = self.query("SELECT m.external_id, m.id AS internal, o.* FROM message m LEFT JOIN outcome o ON o.message_id = m.id")
+        return {row["external_id"]: row for row in rows}
+
+    def words(self, *external_ids: str) -> list[str]:
+        """The outcomes of those messages."""
+        found = self.outcomes()
+        return [str(found[external_id]["outcome"]) for external_id in external_ids]
 
     def feeds(self) -> list[dict[str, Any]]:
-        with self.ctx.database.begin() as tx:
-            return [dict(row) for row in tx.exec_driver_sql("SELECT * FROM feed ORDER BY id").mappings()]
+        return self.query("SELECT * FROM feed ORDER BY id")
+
+    def states(self) -> list[str]:
+        return [feed["state"] for feed in self.feeds()]
+
+    def key(self, sku: str) -> dict[str, Any]:
+        return next(row for row in self.query("SELECT * FROM key_state") if row["key"] == sku)
+
+    def refused(self) -> list[dict[str, Any]]:
+        """The deliveries that are kept, with the codes of their faults."""
+        return [{**row, "codes": [fault["code"] for fault in row["issues"]]} for row in self.query("SELECT * FROM rejected ORDER BY id")]
 
     def documents(self) -> list[dict[str, Any]]:
         """The documents of the feeds that Amazon got, oldest first."""
