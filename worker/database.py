@@ -22,7 +22,8 @@ POOL_TIMEOUT_SECONDS: Final = 2
 """psycopg waits in C, where a shutdown cannot interrupt it: so never for long."""
 
 _OPTIONS: Final = (
-    "-c lock_timeout=15s -c idle_in_transaction_session_timeout=60s "
+    # JIT: on a day's fresh partitions, not yet analysed, Postgres took 188 ms to compile what it then read in 8.
+    "-c jit=off -c lock_timeout=15s -c idle_in_transaction_session_timeout=60s "
     "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3 -c timezone=UTC"
 )
 

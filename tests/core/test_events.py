@@ -9,12 +9,14 @@ import pytest
 
 from schema.documents import OUTGOING, Outgoing, outgoing_schema
 from worker.core.events import (
+    ConnectionData,
     FeedData,
     OrderData,
     OrderedItem,
     OutcomeData,
     OutgoingEvent,
     RunData,
+    connection_event,
     feed_event,
     order_event,
     outcome_event,
@@ -41,6 +43,7 @@ OUTCOME = OutcomeData(
     facets={"price": {"value": Decimal("19.90")}},
 )
 FEED = FeedData(connection="US", feed_id=7, amazon_feed_id=None, feed_type="JSON_LISTINGS_FEED", state="cut", messages=3)
+LOST = ConnectionData(connection="US", state="not_authorized", reason="Amazon refused the refresh token.")
 RUN = RunData(connection="US", kind="get-orders", trigger="schedule", state="done", summary={"orders": 2})
 ORDER = OrderData(
     connection="US",
@@ -53,7 +56,13 @@ ORDER = OrderData(
     items=[OrderedItem(amazon_order_item_id="1", sku="BK-1", quantity=2)],
     mapped={},
 )
-ALL = (outcome_event(11, OUTCOME, at=AT), feed_event(FEED, at=AT), run_event(5, RUN, at=AT), order_event("v2", ORDER, at=AT))
+ALL = (
+    outcome_event(11, OUTCOME, at=AT),
+    feed_event(FEED, at=AT),
+    connection_event(LOST, at=AT),
+    run_event(5, RUN, at=AT),
+    order_event("v2", ORDER, at=AT),
+)
 
 
 @pytest.mark.parametrize(("event", "published"), list(zip(ALL, OUTGOING, strict=True)), ids=[published.kind for published in OUTGOING])
@@ -65,6 +74,7 @@ def test_routing_keys_name_connection_and_state() -> None:
     assert [event.routing_key for event in ALL] == [
         "outcome.My_Amazon_US_Link.rejected",
         "feed.US.cut",
+        "connection.US.not_authorized",
         "run.US.get-orders",
         "order.US",
     ]

@@ -40,7 +40,8 @@ class OutcomeData(msgspec.Struct, frozen=True, kw_only=True):
     """The data of `feedline.outcome.v1`: the trace of one message, without its history.
 
     `id` and `source` are the upstream's; `feed_id` is ours, `amazon_feed_id` and `message_id` (in the feed) are Amazon's.
-    `superseded_by` is the id of the message that went instead. `deliveries` counts repeats in.
+    `superseded_by` and `superseded_by_source` name the message that went instead. `deliveries` counts repeats in. `time` and
+    `sequence` are the upstream's; `decided_at` is null before the end.
     """
 
     id: str | None
@@ -51,10 +52,15 @@ class OutcomeData(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     reason: str | None = None
     superseded_by: str | None = None
+    superseded_by_source: str | None = None
     feed_id: int | None = None
     amazon_feed_id: str | None = None
     message_id: int | None = None
     deliveries: int = 1
+    sequence: int | None = None
+    time: datetime | None = None
+    received_at: datetime | None = None
+    decided_at: datetime | None = None
     issues: Sequence[Issue] = ()
     facets: JsonValue = None
 

@@ -84,18 +84,12 @@ class Record(NamedTuple):
 
 
 class Trace(OutcomeData, frozen=True, kw_only=True):
-    """What became of a message. `superseded_by` and `superseded_by_source` name the message that went instead.
+    """What became of a message, as commands and events tell it.
 
     `issues` have every key. `facets`: one object each, with `facet`, `outcome`, where known `value` (null with `cleared`),
     and `reason`, `superseded_by`, `issues` where there are any; a quantity that Amazon took has `status` and `hidden`.
-    `time` and `sequence` are the upstream's, `decided_at` is null before the end.
     """
 
-    superseded_by_source: str | None = None
-    sequence: int | None = None
-    time: datetime | None = None
-    received_at: datetime
-    decided_at: datetime | None = None
     issues: Sequence[Any] = ()
 
 

@@ -77,7 +77,7 @@ def _fill(
     now: datetime,
 ) -> FeedId | None:
     """Render *claimed*, store the feed that they make, and write the outcomes of what cannot or need not go."""
-    offer = _offer(connection)
+    offer = offer_of(connection)
     ended: list[outcomes.Ended] = []
     staying: list[tuple[str, coalescing.Change | None, str | None]] = []
     going: list[tuple[Claimed, Patch]] = []
@@ -162,7 +162,7 @@ def _store(
     return feed_id
 
 
-def _offer(connection: Connection) -> Offer:
+def offer_of(connection: Connection) -> Offer:
     settings = connection.settings
     channel = settings.fulfillment_channel
     handling_time = settings.sync_listings.template.get(HANDLING_TIME)

@@ -17,8 +17,8 @@ from worker.core.outcomes import Outcome
 from worker.core.preview import Preview, preview
 from worker.core.wire import Delivery
 from worker.database import Transaction
-from worker.steps.cut import _offer as offer_of
-from worker.steps.stage import _mapped as mapped
+from worker.steps.cut import offer_of
+from worker.steps.stage import mapped
 from worker.store import previews
 from worker.store.flights import FALLBACK_PRODUCT_TYPE
 from worker.store.previews import Known

@@ -53,6 +53,7 @@ class Incoming(NamedTuple):
 
     delivery: Delivery
     original: bytes
+    content_type: str | None
     read: Message | Invalid
 
 
@@ -99,7 +100,7 @@ def keep_unstorable(ctx: Context, delivery: Delivery, arrived: datetime) -> None
 def _read(deliveries: Sequence[Delivery], arrived: datetime) -> Iterator[Incoming]:
     for delivery in deliveries:
         for event in wire.decode(delivery):
-            yield Incoming(delivery, event.original, core_messages.read(event, now=arrived))
+            yield Incoming(delivery, event.original, event.content_type, core_messages.read(event, now=arrived))
 
 
 def _committed(ctx: Context, incoming: Sequence[Incoming], arrived: datetime) -> Tally:
@@ -152,7 +153,7 @@ def _write(tx: Transaction, incoming: Sequence[Incoming], arrived: datetime) -> 
         if connection is None:
             turn_down(each, id_, (issue("CONNECTION_UNKNOWN", field="connection", value=each.read.connection),))
             continue
-        key, facets = _mapped(each.read, connection)
+        key, facets = mapped(each.read, connection)
         if facets.faults:
             turn_down(each, id_, facets.faults)
             continue
@@ -187,7 +188,7 @@ def _is_identified(each: Incoming) -> bool:
     return each.read.source is not None and each.read.external_id is not None
 
 
-def _mapped(message: Message, connection: Connection) -> tuple[str, Facets]:
+def mapped(message: Message, connection: Connection) -> tuple[str, Facets]:
     """Return the key and the facets that the connection's template makes of *message*."""
     if message.type is MessageType.SHIPMENT:
         return message.key, Facets({"shipment": Value()})
@@ -260,7 +261,7 @@ def _refused(each: Incoming, id_: MessageId | None, issues: Sequence[Issue], arr
     return messages.RefusedDelivery(
         arrived,
         delivery.queue,
-        _text(read.content_type if isinstance(read, Invalid) else delivery.content_type),
+        _text(each.content_type),
         codec.text({name: _header(value) for name, value in delivery.headers.items()}),
         each.original,
         codec.text(tuple(issues)),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from worker.core.ids import MessageId, identifier
@@ -39,7 +40,7 @@ class LoggedMessage(NamedTuple):
     connection: str | None
     connection_id: int | None
     key: str | None
-    facets: list[str]
+    facets: Sequence[str]
     sequence: int | None
     time: datetime | None
     traceparent: str | None
@@ -103,8 +104,14 @@ def log(tx: Transaction, messages: Iterable[LoggedMessage]) -> None:
         tx,
         "message (id, received_at, source, external_id, type, connection, connection_id, key, facets, sequence, time, traceparent, "
         "warnings, body)",
-        messages,
+        (message._replace(facets=_array(tuple(message.facets))) for message in messages),
     )
+
+
+@lru_cache(maxsize=1024)
+def _array(names: tuple[str, ...]) -> str:
+    """Return names of facets as Postgres writes an array of them. They are few, and psycopg would escape them anew for every row."""
+    return "{" + ",".join('"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"' for name in names) + "}"
 
 
 def note_repeats(tx: Transaction, message_ids: Iterable[int], at: datetime) -> None:
