@@ -25,7 +25,7 @@ WORKER_PROCESSES: Final = 2
 WORKER_THREADS: Final = 4
 READY_WITHIN_SECONDS: Final = 120
 DRAIN_SECONDS: Final = 5
-LINGER_SECONDS: Final = 2
+LINGER_SECONDS: Final = 3
 POLL_SECONDS: Final = 0.5
 
 _CHECKOUT: Final = Path(__file__).resolve().parents[2]
