@@ -36,7 +36,8 @@ def fill_pending(url: str, count: int) -> None:
                                              'handling_time', jsonb_build_object('v', jsonb_build_object('value', 2), 'm', id)),
                      'm', jsonb_build_object(id::text, jsonb_build_object('t', 'feedline.inventory.v1', 'p', extract(epoch FROM now())))),
                    now() - interval '1 hour' + n * interval '1 millisecond',
-                   jsonb_build_object('erp', jsonb_build_array(true, jsonb_build_object('price', jsonb_build_array(jsonb_build_array(true, n), id))))
+                   jsonb_build_object(
+                     'erp', jsonb_build_array(true, jsonb_build_object('price', jsonb_build_array(jsonb_build_array(true, n), id))))
               FROM generate_series(0, %s - 1) AS n,
                    LATERAL (SELECT ((now()::date - DATE '2020-01-01')::bigint << 40) + n AS id) AS ids""",
             (count,),

@@ -82,6 +82,6 @@ def _unended(opened: "Database", connection: str, word: str, since: datetime | N
         for trace in found.values():
             if left == 0:
                 return
-            if trace.outcome == word and (since is None or trace.received_at >= since):
+            if trace.outcome == word and (since is None or (trace.received_at is not None and trace.received_at >= since)):
                 yield as_json(trace)
                 left = None if left is None else left - 1

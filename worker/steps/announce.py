@@ -3,7 +3,7 @@
 At least once: an event that is published again carries the same id.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from threading import Event
 from typing import Final
 
@@ -16,10 +16,11 @@ from worker.database import Transaction
 from worker.store import leases, outbox, traces
 from worker.store.outbox import Entry
 
-ENTRIES_AT_ONCE: Final = 20
-"""Outbox entries published between two looks; an entry of outcomes holds those of one transaction."""
+ENTRIES_AT_ONCE: Final = 50
+EVENTS_AT_ONCE: Final = 2_000
+"""Events published between two looks; more only where one entry holds them, for it holds the outcomes of a transaction."""
 
-SLICE_SECONDS: Final = 20
+SLICE_SECONDS: Final = 10
 
 
 def announce(ctx: Context, stopping: Event) -> None:
@@ -28,7 +29,7 @@ def announce(ctx: Context, stopping: Event) -> None:
     try:
         while not stopping.is_set() and ctx.clock.monotonic() < until:
             with ctx.database.begin() as tx:
-                entries = outbox.oldest(tx, ENTRIES_AT_ONCE)
+                entries = _some(outbox.oldest(tx, ENTRIES_AT_ONCE))
                 told = [event for entry in entries for event in _events(tx, entry)]
             if not entries:
                 break
@@ -38,6 +39,18 @@ def announce(ctx: Context, stopping: Event) -> None:
     finally:
         with ctx.database.begin() as tx:
             leases.release(tx, outbox.LEASE)
+
+
+def _some(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the first of *entries*, as many as hold about `EVENTS_AT_ONCE` events."""
+    chosen: list[Entry] = []
+    events_ = 0
+    for entry in entries:
+        if chosen and events_ + len(entry.refs or ()) > EVENTS_AT_ONCE:
+            break
+        chosen.append(entry)
+        events_ += len(entry.refs or (entry.id,))
+    return chosen
 
 
 def _events(tx: Transaction, entry: Entry) -> Iterator[OutgoingEvent]:

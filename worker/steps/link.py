@@ -26,7 +26,7 @@ log = structlog.get_logger()
 SKUS_PER_CALL: Final = 20
 """Source: Listings Items API 2021-08-01, searchListingsItems: at most 20 identifiers."""
 
-SLICE_SECONDS: Final = 20
+SLICE_SECONDS: Final = 5
 """How long one wake-up goes on before it makes room for other work."""
 
 LEASE_SECONDS: Final = 60
@@ -83,7 +83,7 @@ def _write(ctx: Context, connection: Connection, asked: Sequence[str], found: Se
             fate = Fate(Outcome.REJECTED, reason="SKU_UNKNOWN", issues=(issue("SKU_UNKNOWN", field="sku", value=sku, reason=""),))
             ended += (outcomes.Ended(connection.id, settled) for settled in coalescing.verdict_fates(row.key.pending, fate))
             row.key.pending = None
-        keys.save(tx, (row for row in rows.values() if not row.is_new), now)
+        keys.save(tx, rows.values(), now)
         outcomes.record(tx, ended, now)
     for each in ended:
         metrics.outcomes(connection.name, each.settled.type, each.settled.outcome)

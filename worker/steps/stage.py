@@ -34,7 +34,7 @@ from worker.store import codec, connections, keys, messages, outcomes
 log = structlog.get_logger()
 
 ATTEMPTS: Final = 5
-"""How often a batch is begun anew when another worker was faster with a new key, or Postgres broke a deadlock."""
+"""How often a batch is begun anew when Postgres broke a deadlock."""
 
 _DEADLOCK_OR_SERIALIZATION: Final = {"40P01", "40001"}
 
@@ -104,17 +104,16 @@ def _read(deliveries: Sequence[Delivery], arrived: datetime) -> Iterator[Incomin
 
 
 def _committed(ctx: Context, incoming: Sequence[Incoming], arrived: datetime) -> Tally:
-    for attempt in range(1, ATTEMPTS + 1):
+    attempt = 0
+    while True:
+        attempt += 1
         try:
             with ctx.database.begin() as tx:
                 return _write(tx, incoming, arrived)
-        except keys.RaceLost:
-            log.debug("staging_race_lost", attempt=attempt)
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) not in _DEADLOCK_OR_SERIALIZATION or attempt == ATTEMPTS:
                 raise
             log.info("staging_begun_anew", attempt=attempt)
-    raise keys.RaceLost
 
 
 def _write(tx: Transaction, incoming: Sequence[Incoming], arrived: datetime) -> Tally:

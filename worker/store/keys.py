@@ -20,10 +20,6 @@ class KeyName(NamedTuple):
     key: str
 
 
-class RaceLost(Exception):  # not an error: the transaction is simply begun anew
-    """Another worker made the row of a new key first. Roll back and begin again: the row can now be locked."""
-
-
 class KeyRow(msgspec.Struct):
     """A locked row: *key* is the part that the core changes."""
 
@@ -34,11 +30,6 @@ class KeyRow(msgspec.Struct):
     linked: bool
     pending_since: datetime | None
     split_id: int | None
-    is_new: bool = False
-
-
-def new(name: KeyName) -> KeyRow:
-    return KeyRow(name, Key(None, {}, {}), "idle", None, linked=False, pending_since=None, split_id=None, is_new=True)
 
 
 _COLUMNS: Final = (
@@ -65,16 +56,30 @@ def _row(row: Sequence[object]) -> KeyRow:
     )
 
 
+_OPEN: Final = """
+    INSERT INTO key_state (connection_id, kind, key, state, versions)
+    SELECT connection_id, kind, key, 'idle', '{}' FROM unnest(%s::integer[], %b::text[], %b::text[]) AS wanted (connection_id, kind, key)
+     WHERE NOT EXISTS (SELECT FROM key_state k
+                        WHERE k.connection_id = wanted.connection_id AND k.kind = wanted.kind AND k.key = wanted.key)
+     ORDER BY connection_id, kind, key
+    ON CONFLICT DO NOTHING"""
+_LOCK: Final = (
+    f"SELECT {_COLUMNS} FROM unnest(%s::integer[], %b::text[], %b::text[]) AS wanted (connection_id, kind, key) "
+    "JOIN key_state k USING (connection_id, kind, key) ORDER BY k.connection_id, k.kind, k.key FOR UPDATE OF k"
+)
+
+
 def lock(tx: Transaction, names: Iterable[KeyName]) -> dict[KeyName, KeyRow]:
-    """Lock the rows of *names* in the order of their keys, and return them; a key without a row gets a new one."""
+    """Lock the rows of *names* in the order of their keys, and return them; a key without a row gets one.
+
+    Rows are made before any is locked: who waits for another's new row then holds no lock that the other could want.
+    """
     wanted = sorted(set(names))
-    rows = tx.exec_driver_sql(
-        f"SELECT {_COLUMNS} FROM unnest(%s::integer[], %s::text[], %s::text[]) AS wanted (connection_id, kind, key) "
-        "JOIN key_state k USING (connection_id, kind, key) ORDER BY k.connection_id, k.kind, k.key FOR UPDATE OF k",
-        ([n.connection_id for n in wanted], [n.kind for n in wanted], [n.key for n in wanted]),
-    )
-    found = {row.name: row for row in map(_row, rows)}
-    return {name: found.get(name) or new(name) for name in wanted}
+    if not wanted:
+        return {}
+    columns = ([n.connection_id for n in wanted], [n.kind for n in wanted], [n.key for n in wanted])
+    tx.exec_driver_sql(_OPEN, columns)
+    return {row.name: row for row in map(_row, tx.exec_driver_sql(_LOCK, columns))}
 
 
 def _state(row: KeyRow) -> tuple[str, str | None]:
@@ -106,28 +111,19 @@ _NAMED: Final = (("connection_id", "integer"), ("kind", "text"), ("key", "text")
 # JSON goes as a binary array of texts: in a textual one every quotation mark would be escaped, one by one, in Python.
 _ARRAYS: Final = ", ".join("%b::text[]" if type_ in {"jsonb", "text"} else f"%s::{type_}[]" for _, type_ in (*_NAMED, *_WRITTEN))
 _NAMES: Final = ", ".join(name for name, _ in (*_NAMED, *_WRITTEN))
-_VALUES: Final = ", ".join(f"new.{name}::{type_}" for name, type_ in (*_NAMED, *_WRITTEN))
 _UPDATE: Final = (
     "UPDATE key_state k SET "
     + ", ".join(f"{name} = new.{name}::{type_}" for name, type_ in _WRITTEN)
     + f" FROM unnest({_ARRAYS}) AS new ({_NAMES})"
     + " WHERE k.connection_id = new.connection_id AND k.kind = new.kind AND k.key = new.key"
 )
-_INSERT: Final = f"INSERT INTO key_state ({_NAMES}) SELECT {_VALUES} FROM unnest({_ARRAYS}) AS new ({_NAMES}) ON CONFLICT DO NOTHING"
 
 
 def save(tx: Transaction, rows: Iterable[KeyRow], now: datetime) -> None:
-    """Write back rows that `lock` returned. A row leaves its feed by `land`, not by this.
-
-    Raises: RaceLost when a new row exists by now.
-    """
+    """Write back rows that `lock` returned. A row leaves its feed by `flights.land`, not by this."""
     ordered = sorted(rows, key=lambda row: row.name)
-    known = [row for row in ordered if not row.is_new]
-    fresh = [row for row in ordered if row.is_new]
-    if known:
-        tx.exec_driver_sql(_UPDATE, _columns(known, now))
-    if fresh and tx.exec_driver_sql(_INSERT, _columns(fresh, now)).rowcount != len(fresh):
-        raise RaceLost
+    if ordered:
+        tx.exec_driver_sql(_UPDATE, _columns(ordered, now))
 
 
 def _columns(rows: Sequence[KeyRow], now: datetime) -> tuple[list[object], ...]:
