@@ -100,21 +100,26 @@ class Shop:
 
         self.run_until(idle, within_seconds)
 
-    def run_until(self, condition: Callable[[], Seen], within_seconds: float = 20) -> Seen:
-        """Act on wake-ups until *condition* holds. A lane is woken at every look, for a test does not wait for lost wake-ups."""
+    def run_until(self, condition: Callable[[], Seen], within_seconds: float = 20, *, meanwhile: Callable[[], None] = lambda: None) -> Seen:
+        """Act on wake-ups until *condition* holds. A lane is woken at every look, for a test does not wait for lost wake-ups.
+
+        *meanwhile* is done before every look: `hurry`, or `claims_end`.
+        """
 
         def seen() -> Seen:
             self.execute("UPDATE lane SET dispatched_until = NULL")
+            meanwhile()
             conduct(self.ctx, self.hands)
             return condition()
 
         return eventually(seen, within_seconds)
 
     def hurry(self) -> None:
-        """Let every wait that Postgres keeps be over."""
+        """Let every wait that Postgres keeps be over, those for quota included."""
         self.execute("UPDATE feed SET due_at = now() WHERE due_at IS NOT NULL")
         self.execute("UPDATE feed SET unclear_since = unclear_since - interval '1 hour'")
         self.execute("UPDATE lane SET not_before = NULL")
+        self.execute("UPDATE quota SET waiting_until = NULL, tokens = burst, recent = '{}'")
         self.execute("DELETE FROM lease")
 
     def claims_end(self) -> None:

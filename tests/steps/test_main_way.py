@@ -1,8 +1,13 @@
 """A message's whole way, with Amazon simulated over HTTP: staged, linked, cut, sent, settled."""
 
+from collections.abc import Callable
+
 import pytest
 
-from tests.steps.shop import Shop
+from tests.steps.shop import NAME, Shop
+from worker.store import connections
+
+FEED = "JSON_LISTINGS_FEED"
 
 
 @pytest.mark.requirement("R9", "R52", "R61", "R66", "R115", "R116")
@@ -30,3 +35,185 @@ def test_the_same_values_again_are_unchanged_and_make_no_feed(shop: Shop) -> Non
 
     assert shop.outcome(again) == "unchanged"
     assert len(shop.feeds()) == 1
+
+
+@pytest.mark.requirement("R61")
+def test_while_one_change_is_in_flight_the_newer_ones_wait_and_only_the_newest_follows(shop: Shop) -> None:
+    shop.connect()
+    shop.lists("MUG-1")
+    shop.simulator.fault("feed_stuck_in_progress")
+    (first,) = shop.publish({"sku": "MUG-1", "price": "1.00", "sequence": 1})
+    shop.run_until(lambda: "in_progress" in shop.states())
+
+    late, middle, newest = shop.publish(
+        {"sku": "MUG-1", "price": "0.50", "sequence": 0},
+        {"sku": "MUG-1", "price": "2.00", "sequence": 2},
+        {"sku": "MUG-1", "price": "3.00", "sequence": 3},
+    )
+    for _ in range(3):
+        shop.run_until(lambda: True)
+    in_flight = shop.states()
+    shop.simulator.release_feed("A1EXAMPLESELLER", shop.feeds()[0]["amazon_feed_id"])
+    shop.run()
+
+    assert in_flight == ["in_progress"]
+    assert shop.words(first, late, middle, newest) == ["accepted", "superseded", "superseded", "accepted"]
+    found = shop.outcomes()
+    assert found[late]["superseded_by"] == found[first]["internal"]
+    assert found[middle]["superseded_by"] == found[newest]["internal"]
+    assert shop.at_amazon("MUG-1")["price"] == "3.00"
+    assert len(shop.feeds()) == 2
+
+
+def test_a_change_back_to_what_was_confirmed_goes_out_while_another_value_is_in_flight(shop: Shop) -> None:
+    shop.connect()
+    shop.lists("MUG-1")
+    shop.publish({"sku": "MUG-1", "price": "1.00"})
+    shop.run()
+    shop.simulator.fault("feed_stuck_in_progress")
+    shop.publish({"sku": "MUG-1", "price": "2.00"})
+    shop.run_until(lambda: "in_progress" in shop.states())
+
+    (back,) = shop.publish({"sku": "MUG-1", "price": "1.00"})
+    shop.simulator.release_feed("A1EXAMPLESELLER", shop.feeds()[1]["amazon_feed_id"])
+    shop.run()
+
+    assert shop.outcome(back) == "accepted"
+    assert shop.at_amazon("MUG-1")["price"] == "1.00"
+
+
+def test_what_amazon_rejects_comes_with_amazons_issue_and_is_not_taken_as_known(shop: Shop) -> None:
+    shop.connect()
+    shop.lists("GOOD")
+    shop.lists("BAD", reject=[{"code": "90057", "message": "Not like this."}])
+
+    good, bad = shop.publish({"sku": "GOOD", "quantity": 1}, {"sku": "BAD", "quantity": 1})
+    shop.run()
+
+    assert shop.words(good, bad) == ["accepted", "rejected"]
+    found = shop.outcomes()[bad]
+    assert [(issue["code"], issue["message"]) for issue in found["issues"]] == [("90057", "Not like this.")]
+    assert (found["reason"], found["feed_message_id"]) == ("90057", 2)
+    assert shop.key("BAD")["confirmed"] == {}
+    (again,) = shop.publish({"sku": "BAD", "quantity": 1})
+    shop.run()
+    assert shop.outcome(again) == "rejected"
+
+
+def test_a_sku_that_amazon_does_not_list_is_rejected_and_nothing_is_sent(shop: Shop) -> None:
+    shop.connect()
+
+    (sent,) = shop.publish({"sku": "NO-SUCH", "price": "1.00"})
+    shop.run()
+
+    assert (shop.outcome(sent), shop.outcomes()[sent]["reason"]) == ("rejected", "SKU_UNKNOWN")
+    assert shop.feeds() == []
+    assert shop.simulator.calls("createFeed") == []
+
+
+@pytest.mark.requirement("R67", "R68")
+def test_the_product_type_is_amazons_and_product_where_amazon_names_none(shop: Shop) -> None:
+    shop.connect()
+    shop.lists("MUG-1")
+    shop.lists("PLAIN", product_type="PRODUCT")
+
+    shop.publish({"sku": "MUG-1", "quantity": 1}, {"sku": "PLAIN", "quantity": 1})
+    shop.run()
+
+    (document,) = shop.documents()
+    assert {message["sku"]: message["productType"] for message in document["messages"]} == {"MUG-1": "LUGGAGE", "PLAIN": "PRODUCT"}
+    sources = {row["sku"]: row["product_type_source"] for row in shop.query("SELECT sku, product_type_source FROM listing")}
+    assert sources["MUG-1"] == "amazon"
+
+
+def test_a_quantity_for_what_amazon_fulfils_is_rejected_and_the_price_goes(shop: Shop) -> None:
+    shop.connect()
+    shop.lists("FBA", fulfillment_channel="AMAZON_NA", quantity=9, price="1.00")
+
+    (sent,) = shop.publish({"sku": "FBA", "price": "2.00", "quantity": 5})
+    shop.run()
+
+    assert shop.outcome(sent) == "rejected"
+    assert shop.outcomes()[sent]["reason"] == "FBA_GUARD"
+    assert shop.outcomes()[sent]["facets"]["price"]["outcome"] == "accepted"
+    assert shop.at_amazon("FBA")["price"] == "2.00"
+
+
+@pytest.mark.requirement("R7")
+def test_the_sku_prefix_is_added_outbound_and_taken_off_inbound(shop: Shop) -> None:
+    shop.connect(sku_prefix="AMZ-")
+    shop.lists("AMZ-1")
+
+    (plain,) = shop.publish({"sku": "1", "quantity": 4})
+    (prefixed,) = shop.publish({"sku": "AMZ-1", "quantity": 5})
+    shop.run()
+
+    assert shop.words(plain, prefixed) == ["superseded", "accepted"]
+    assert shop.at_amazon("AMZ-1")["quantity"] == 5
+
+
+def test_a_paused_connection_keeps_its_changes_until_it_is_resumed(shop: Shop) -> None:
+    shop.connect(paused=True)
+    shop.lists("MUG-1")
+    first, second = shop.publish({"sku": "MUG-1", "quantity": 1}, {"sku": "MUG-1", "quantity": 2})
+    shop.run_until(lambda: True)
+    while_paused = (shop.words(first, second), shop.feeds(), shop.simulator.calls())
+
+    with shop.ctx.database.begin() as tx:
+        connections.resume(tx, NAME)
+    shop.run()
+
+    assert while_paused == (["superseded", "None"], [], [])
+    assert shop.outcome(second) == "accepted"
+
+
+@pytest.mark.requirement("R62", "R115")
+def test_a_feed_holds_no_more_than_its_limit_and_takes_what_is_out_of_stock_first(open_shop: Callable[..., Shop]) -> None:
+    shop = open_shop(feed_max_messages=2)
+    shop.connect()
+    shop.lists("A", "B", "C", "D")
+
+    shop.publish(*({"sku": sku, "quantity": quantity} for sku, quantity in [("A", 1), ("B", 1), ("C", 0), ("D", 0)]))
+    shop.run()
+
+    contents = [{message["sku"] for message in document["messages"]} for document in shop.documents()]
+    assert contents == [{"C", "D"}, {"A", "B"}]
+    assert [document["messages"][0]["messageId"] for document in shop.documents()] == [1, 3]
+
+
+def test_a_change_waits_for_company_no_longer_than_it_lingers(open_shop: Callable[..., Shop]) -> None:
+    shop = open_shop(feed_linger_seconds=3600)
+    shop.connect()
+    shop.lists("A", "B")
+    shop.publish({"sku": "A", "quantity": 1})
+    shop.run_until(lambda: shop.key("A")["linked"])
+    shop.run_until(lambda: True)
+    waiting = shop.feeds()
+
+    shop.publish({"sku": "B", "quantity": 1})
+    shop.execute("UPDATE key_state SET pending_since = pending_since - interval '1 hour' WHERE key = 'A'")
+    shop.run_until(lambda: "settled" in shop.states())
+
+    assert waiting == []
+    (feed,) = shop.feeds()
+    assert feed["messages"] in {1, 2}
+
+
+def test_replace_is_held_until_the_quantity_is_known_and_then_carries_everything(shop: Shop) -> None:
+    template = {"quantity": {"field": "quantity"}, "handling_time": {"field": "handling_time"}}
+    shop.connect(sync_listings={"patch_op": "replace", "template": template})
+    shop.lists("MUG-1")
+    (first,) = shop.publish({"sku": "MUG-1", "handling_time": 3})
+    shop.run()
+    held = (shop.key("MUG-1")["state"], shop.key("MUG-1")["hold_reason"])
+
+    (second,) = shop.publish({"sku": "MUG-1", "quantity": 7})
+    shop.run()
+    (third,) = shop.publish({"sku": "MUG-1", "quantity": 8})
+    shop.run()
+
+    assert held == ("held", "quantity_unknown")
+    assert shop.words(first, second, third) == ["accepted", "accepted", "accepted"]
+    assert shop.documents()[-1]["messages"][0]["patches"][0]["value"] == [
+        {"fulfillment_channel_code": "DEFAULT", "quantity": 8, "lead_time_to_ship_max_days": 3}
+    ]

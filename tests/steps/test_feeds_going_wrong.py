@@ -1,0 +1,360 @@
+"""Feeds that go wrong at Amazon or on the way: no message is lost, none sent twice, none rejected for another's fault."""
+
+from collections.abc import Callable
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.eventually import eventually
+from tests.steps.shop import SELLER, Shop
+from worker.core.ids import FeedId
+from worker.core.kinds import Kind
+from worker.core.states import FeedState
+from worker.steps import settle, submit
+
+SKUS = ("A", "B", "C", "D")
+THROTTLED = 429
+
+
+@pytest.fixture
+def stocked(shop: Shop) -> Shop:
+    """A shop with four listings at Amazon."""
+    shop.connect()
+    shop.lists(*SKUS)
+    return shop
+
+
+def publish_all(shop: Shop, quantity: int = 5) -> list[str]:
+    return shop.publish(*({"sku": sku, "quantity": quantity} for sku in SKUS))
+
+
+def quantities(shop: Shop) -> list[int]:
+    return [shop.at_amazon(sku)["quantity"] for sku in SKUS]
+
+
+def created(shop: Shop) -> int:
+    """How many feeds Amazon has."""
+    return len(shop.simulator.feeds())
+
+
+# --- Amazon ends a feed badly ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "feed_fatal"},
+        {"kind": "feed_fatal", "apply": "some", "report": True},
+        {"kind": "feed_cancelled"},
+        {"kind": "feed_level_issue"},
+        {"kind": "counters_off"},
+        {"kind": "issue_for_unknown_message"},
+    ],
+    ids=lambda fault: "-".join(map(str, fault.values())),
+)
+def test_a_feed_that_ends_badly_once_rejects_nobody(stocked: Shop, fault: dict[str, Any]) -> None:
+    stocked.simulator.fault(**fault)
+
+    sent = publish_all(stocked)
+    stocked.run()
+
+    assert stocked.words(*sent) == ["accepted"] * 4
+    assert quantities(stocked) == [5] * 4
+
+
+@pytest.mark.parametrize("kind", ["feed_fatal", "feed_level_issue", "counters_off", "no_result_document"])
+def test_a_lone_message_is_not_rejected_for_one_feed_that_ends_badly(stocked: Shop, kind: str) -> None:
+    stocked.simulator.fault(kind)
+
+    (sent,) = stocked.publish({"sku": "A", "quantity": 5})
+    stocked.run_until(lambda: stocked.words(sent) != ["None"], meanwhile=stocked.hurry)
+
+    assert stocked.words(sent) == ["accepted"]
+    assert stocked.at_amazon("A")["quantity"] == 5
+
+
+def test_a_cancelled_feed_goes_again_whole(stocked: Shop) -> None:
+    stocked.simulator.fault("feed_cancelled")
+
+    publish_all(stocked)
+    stocked.run()
+
+    assert [(feed["state"], feed["messages"]) for feed in stocked.feeds()] == [("cancelled", 4), ("settled", 4)]
+
+
+def test_halving_goes_on_until_the_culprit_is_alone_and_only_it_is_rejected(stocked: Shop) -> None:
+    # Four, then the half with the culprit, then the culprit alone: those three feeds, and no other, end FATAL.
+    for skip in (0, 0, 1):
+        stocked.simulator.fault("feed_fatal", skip=skip)
+
+    sent = publish_all(stocked)
+    stocked.run()
+
+    sizes = [(feed["state"], feed["messages"]) for feed in stocked.feeds()]
+    assert sizes == [("fatal", 4), ("fatal", 2), ("settled", 2), ("fatal", 1), ("settled", 1)]
+    words = stocked.words(*sent)
+    assert sorted(words) == ["accepted", "accepted", "accepted", "rejected"]
+    culprit = stocked.outcomes()[sent[words.index("rejected")]]
+    assert [issue["code"] for issue in culprit["issues"]] == ["UNDECIDED_ALONE"]
+
+
+def test_a_newer_value_replaces_an_undecided_one_before_it_goes_again(stocked: Shop) -> None:
+    stocked.simulator.fault("feed_stuck_in_progress")
+    stocked.simulator.fault("feed_fatal")
+    old = publish_all(stocked, 5)
+    stocked.run_until(lambda: "in_progress" in stocked.states())
+
+    new = publish_all(stocked, 6)
+    stocked.simulator.release_feed(SELLER, stocked.feeds()[0]["amazon_feed_id"])
+    stocked.run()
+
+    assert stocked.words(*old, *new) == ["superseded"] * 4 + ["accepted"] * 4
+    assert quantities(stocked) == [6] * 4
+
+
+def test_after_feed_upon_feed_has_failed_the_rest_is_held_and_nothing_is_rejected_with_it(stocked: Shop) -> None:
+    stocked.simulator.fault("feed_cancelled", count="always")
+
+    sent = publish_all(stocked)
+    stocked.run_until(lambda: stocked.key("A")["state"] == "held", meanwhile=stocked.hurry)
+
+    assert created(stocked) == 2 * 2 + 4
+    assert stocked.words(*sent) == ["None"] * 4
+    assert [(row["state"], row["hold_reason"]) for row in stocked.query("SELECT state, hold_reason FROM key_state")] == [
+        ("held", "feeds_failing")
+    ] * 4
+
+
+def test_a_report_that_does_not_come_leaves_its_feed_undecided(stocked: Shop) -> None:
+    stocked.simulator.fault("no_result_document")
+
+    sent = publish_all(stocked)
+    stocked.run_until(lambda: "None" not in stocked.words(*sent), meanwhile=stocked.hurry)
+
+    assert stocked.words(*sent) == ["accepted"] * 4
+    assert [feed["undecided"] for feed in stocked.feeds()] == [4, 0, 0]
+
+
+@pytest.mark.parametrize("body", ["length", "gzip", "json"])
+def test_a_truncated_report_decides_nothing_and_is_read_again(stocked: Shop, body: str) -> None:
+    stocked.simulator.fault("download_truncated", body=body, operation="downloadDocument")
+
+    sent = publish_all(stocked)
+    stocked.run()
+
+    assert stocked.words(*sent) == ["accepted"] * 4
+    assert created(stocked) == 1
+
+
+# --- the answer to createFeed is lost ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("R120")
+@pytest.mark.parametrize("kind", ["drop_after", "error_after"])
+def test_a_lost_answer_is_found_at_amazon_and_the_feed_not_sent_twice(stocked: Shop, kind: str) -> None:
+    stocked.simulator.fault(kind, operation="createFeed")
+
+    sent = publish_all(stocked)
+    stocked.run()
+
+    assert stocked.words(*sent) == ["accepted"] * 4
+    assert created(stocked) == 1
+    assert stocked.simulator.calls("getFeeds") != []
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "error_before"])
+def test_a_feed_that_amazon_never_got_is_sent_again_once(stocked: Shop, kind: str) -> None:
+    stocked.simulator.fault(kind, operation="createFeed")
+
+    sent = publish_all(stocked)
+    stocked.run()
+
+    assert stocked.words(*sent) == ["accepted"] * 4
+    assert created(stocked) == 1
+    assert len(stocked.feeds()) == 1
+
+
+def test_while_an_answer_is_missing_nothing_more_is_cut(open_shop: Callable[..., Shop]) -> None:
+    shop = open_shop(feed_poll_seconds=3600)
+    shop.connect()
+    shop.lists(*SKUS)
+    shop.simulator.fault("drop_after", operation="createFeed")
+    shop.publish({"sku": "A", "quantity": 1})
+    shop.run_until(lambda: shop.feeds() and shop.feeds()[0]["unclear_since"])
+
+    shop.publish({"sku": "B", "quantity": 1})
+    shop.run_until(lambda: shop.key("B")["linked"])
+    shop.run_until(lambda: True)
+
+    assert shop.states() == ["submitting"]
+    assert shop.key("B")["state"] == "ready"
+
+
+def test_somebody_elses_feed_that_was_taken_for_ours_decides_nothing(stocked: Shop) -> None:
+    stocked.simulator.fault("drop_before", operation="createFeed", skip=1)
+    # Another application's feed of our type, of as many messages, sent while ours was lost.
+    (theirs,) = stocked.publish({"sku": "A", "quantity": 1})
+    stocked.run()
+    stranger = stocked.feeds()[0]["amazon_feed_id"]
+    stocked.execute("UPDATE feed SET amazon_feed_id = 'forgotten'")
+
+    (ours,) = stocked.publish({"sku": "B", "quantity": 7})
+    stocked.run()
+
+    assert stocked.words(theirs, ours) == ["accepted", "accepted"]
+    assert [(feed["amazon_feed_id"] == stranger, feed["undecided"]) for feed in stocked.feeds()] == [(False, 0), (True, 1), (False, 0)]
+    assert stocked.at_amazon("B")["quantity"] == 7
+
+
+# --- quota and authorisation -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", ["createFeedDocument", "createFeed", "getFeed", "getFeedDocument", "searchListingsItems"])
+def test_a_call_that_is_throttled_is_made_later(stocked: Shop, operation: str) -> None:
+    stocked.simulator.fault("throttle", operation=operation)
+
+    sent = publish_all(stocked)
+    stocked.run_until(lambda: [call for call in stocked.simulator.calls(operation) if call["status"] == THROTTLED])
+    for _ in range(3):
+        stocked.run_until(lambda: True)
+    calls_meanwhile = len(stocked.simulator.calls(operation))
+    stocked.hurry()
+    stocked.run()
+
+    assert calls_meanwhile == 1
+    assert stocked.words(*sent) == ["accepted"] * 4
+    assert created(stocked) == 1
+
+
+@pytest.mark.requirement("R13")
+def test_an_access_token_that_expires_early_is_renewed_and_the_call_repeated(stocked: Shop) -> None:
+    stocked.simulator.fault("token_expired", operation="createFeed")
+
+    sent = publish_all(stocked)
+    stocked.run()
+
+    assert stocked.words(*sent) == ["accepted"] * 4
+    assert created(stocked) == 1
+
+
+@pytest.mark.parametrize("operation", ["createFeedDocument", "createFeed", "getFeed", "getFeedDocument"])
+def test_a_missing_role_makes_feeds_wait_and_rejects_nobody(stocked: Shop, operation: str) -> None:
+    fault = stocked.simulator.fault("role_missing", operation=operation, count="always")
+    (sent,) = stocked.publish({"sku": "A", "quantity": 5})
+    stocked.run_until(lambda: len(stocked.simulator.calls(operation)) >= 2, meanwhile=stocked.hurry)
+    meanwhile = (stocked.words(sent), len(stocked.feeds()))
+
+    stocked.simulator.clear_faults(fault)
+    stocked.run_until(lambda: stocked.words(sent) != ["None"], meanwhile=stocked.hurry)
+
+    assert meanwhile == (["None"], 1)
+    assert stocked.words(sent) == ["accepted"]
+    assert created(stocked) == 1
+
+
+# --- workers that die, sleep or race -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["cut", "in_queue", "done"])
+def test_a_feed_whose_worker_died_between_two_steps_is_taken_up_by_another(stocked: Shop, state: str) -> None:
+    sent = publish_all(stocked)
+    stocked.run_until(lambda: state in stocked.states())
+
+    stocked.execute("UPDATE feed SET claimed_until = now() + interval '45 seconds'")
+    stocked.run_until(lambda: True)
+    while_claimed = stocked.states()
+    stocked.claims_end()
+    stocked.run()
+
+    assert while_claimed == [state]
+    assert stocked.words(*sent) == ["accepted"] * 4
+    assert created(stocked) == 1
+
+
+def test_a_feed_whose_worker_died_while_it_called_createfeed_is_looked_for_first(stocked: Shop) -> None:
+    sent = publish_all(stocked)
+    stocked.run_until(lambda: "in_queue" in stocked.states())
+    stocked.execute("UPDATE feed SET state = 'submitting', amazon_feed_id = NULL, claimed_until = now() - interval '1 second'")
+
+    stocked.run()
+
+    assert stocked.words(*sent) == ["accepted"] * 4
+    assert created(stocked) == 1
+
+
+def test_a_worker_that_slept_through_its_claim_does_not_send_the_feed_a_second_time(open_shop: Callable[..., Shop]) -> None:
+    sleeper, other = open_shop(), open_shop()
+    sleeper.connect()
+    sleeper.lists(*SKUS)
+    sent = publish_all(sleeper)
+    sleeper.run_until(lambda: sleeper.states() == ["cut"])
+    sleeper.simulator.fault("slow", operation="uploadDocument", seconds=3)
+    feed_id = FeedId(sleeper.feeds()[0]["id"])
+    asleep = Thread(target=submit.submit, args=(sleeper.ctx, feed_id))
+    asleep.start()
+    eventually(lambda: sleeper.simulator.call("GET", "/faults")[0]["struck"])
+
+    other.run_until(lambda: other.states() == ["settled"], meanwhile=other.claims_end)
+    woke_after_all = asleep.is_alive()
+    asleep.join(timeout=20)
+
+    assert woke_after_all
+    assert created(other) == 1
+    assert other.words(*sent) == ["accepted"] * 4
+    assert other.states() == ["settled"]
+
+
+def test_a_worker_that_slept_while_another_settled_its_feed_writes_nothing(open_shop: Callable[..., Shop]) -> None:
+    sleeper, other = open_shop(), open_shop()
+    sleeper.connect()
+    sleeper.lists(*SKUS)
+    sent = publish_all(sleeper)
+    sleeper.run_until(lambda: sleeper.states() == ["done"])
+    sleeper.simulator.fault("slow", operation="downloadDocument", seconds=3)
+    failures: list[BaseException] = []
+
+    def settle_slowly() -> None:
+        try:
+            settle.settle(sleeper.ctx, FeedId(sleeper.feeds()[0]["id"]))
+        except BaseException as error:  # a thread's exception would be lost
+            failures.append(error)
+            raise
+
+    asleep = Thread(target=settle_slowly)
+    asleep.start()
+    eventually(lambda: sleeper.simulator.call("GET", "/faults")[0]["struck"])
+    other.run_until(lambda: other.states() == ["settled"], meanwhile=other.claims_end)
+    (newer,) = other.publish({"id": "newer", "sku": "A", "quantity": 6})
+    asleep.join(timeout=20)
+    other.run()
+
+    assert failures == []
+    assert other.words(*sent, newer) == ["accepted"] * 5
+    assert other.at_amazon("A")["quantity"] == 6
+
+
+@pytest.mark.requirement("R120")
+def test_two_workers_that_cut_one_lane_never_take_the_same_sku(open_shop: Callable[..., Shop]) -> None:
+    workers = [open_shop(feed_max_messages=7), open_shop(feed_max_messages=7)]
+    shop = workers[0]
+    shop.connect()
+    skus = [f"S{number}" for number in range(40)]
+    shop.lists(*skus)
+    shop.publish(*({"sku": sku, "quantity": 1} for sku in skus))
+    (connection,) = shop.query("SELECT id FROM connection")
+    shop.hands.link(connection["id"])
+
+    threads = [
+        Thread(target=lambda worker=worker: [worker.hands.cut(connection["id"], Kind.LISTINGS) for _ in range(6)]) for worker in workers
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+
+    carried = [row["key"] for row in shop.query("SELECT key FROM feed_message")]
+    assert len(carried) == len(set(carried)) > 0
+    assert {row["state"] for row in shop.query("SELECT DISTINCT state FROM feed")} == {FeedState.CUT.value}
+    in_feeds = shop.query("SELECT key FROM key_state WHERE state = 'in_feed'")
+    assert sorted(row["key"] for row in in_feeds) == sorted(carried)
