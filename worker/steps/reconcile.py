@@ -17,7 +17,7 @@ from worker.core import report
 from worker.core.connections import Connection, to_amazon
 from worker.core.ids import FeedId
 from worker.core.polling import LOOKS, look_after, poll_after
-from worker.core.states import FeedEvent
+from worker.core.states import FeedEvent, FeedState
 from worker.steps.attempt import given_back_on_failure, take_up
 from worker.store import feeds
 from worker.store.feeds import Feed
@@ -33,7 +33,7 @@ CLOCK_MARGIN: Final = timedelta(minutes=2)
 
 def reconcile(ctx: Context, feed_id: FeedId) -> None:
     """Take the next look for an unclear feed: adopt what Amazon has, or send it again."""
-    taken = take_up(ctx, feed_id)
+    taken = take_up(ctx, feed_id, {FeedState.SUBMITTING})
     if taken is None:
         return
     feed, connection = taken

@@ -24,7 +24,7 @@ from worker.core.issues import Issue, issue
 from worker.core.outcomes import Fate, Outcome, Reason, Settled
 from worker.core.polling import retry_after
 from worker.core.report import Decision, Verdict
-from worker.core.states import FeedEvent, FeedState
+from worker.core.states import UNDECIDED_ENDINGS, FeedEvent, FeedState
 from worker.database import Transaction
 from worker.errors import AmazonError, Refused, Unclear
 from worker.steps.attempt import given_back_on_failure, take_up
@@ -51,7 +51,7 @@ _OUTCOMES: Final[Mapping[Verdict, Outcome]] = {
 
 def settle(ctx: Context, feed_id: FeedId) -> None:
     """Settle one feed that Amazon has ended, or has refused to take."""
-    taken = take_up(ctx, feed_id)
+    taken = take_up(ctx, feed_id, {FeedState.DONE, *UNDECIDED_ENDINGS})
     if taken is None:
         return
     feed, connection = taken

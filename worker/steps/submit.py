@@ -30,11 +30,11 @@ UPLOAD_ATTEMPTS: Final = 3
 
 def submit(ctx: Context, feed_id: FeedId) -> None:
     """Take a feed as far towards Amazon as it will go now."""
-    taken = take_up(ctx, feed_id)
+    steps = {FeedState.CUT: _create_document, FeedState.DOCUMENT_CREATED: _upload, FeedState.UPLOADED: _create_feed}
+    taken = take_up(ctx, feed_id, steps.keys())
     if taken is None:
         return
     feed, connection = taken
-    steps = {FeedState.CUT: _create_document, FeedState.DOCUMENT_CREATED: _upload, FeedState.UPLOADED: _create_feed}
     with given_back_on_failure(ctx, feed):
         while feed.state in steps and steps[feed.state](ctx, feed, connection):
             pass

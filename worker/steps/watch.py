@@ -11,7 +11,7 @@ from worker.context import Context
 from worker.core.connections import Connection
 from worker.core.ids import FeedId
 from worker.core.polling import poll_after
-from worker.core.states import FeedEvent
+from worker.core.states import AT_AMAZON, FeedEvent
 from worker.errors import Refused
 from worker.steps.attempt import given_back_on_failure, take_up
 from worker.store import feeds
@@ -37,7 +37,7 @@ _UNDER_WAY: Final = {FeedEvent.PROCESSING_QUEUED, FeedEvent.PROCESSING_STARTED}
 
 def watch(ctx: Context, feed_id: FeedId) -> None:
     """Poll one feed."""
-    taken = take_up(ctx, feed_id)
+    taken = take_up(ctx, feed_id, AT_AMAZON)
     if taken is None:
         return
     feed, connection = taken

@@ -1,6 +1,6 @@
 """Feeds: one createFeed at Amazon each, the exact document, and the way they have gone."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -93,12 +93,13 @@ def add_messages(tx: Transaction, rows: Iterable[tuple[FeedId, int, str, str]]) 
     copy_rows(tx, "feed_message (feed_id, message_id, key, flight)", rows)
 
 
-def claim(tx: Transaction, feed_id: FeedId) -> Feed | None:
-    """Take up a feed whose next step is due; None when it is not, or another worker has it."""
+def claim(tx: Transaction, feed_id: FeedId, states: Collection[FeedState]) -> Feed | None:
+    """Take up a feed that is in one of *states* and whose next step is due; None when it is not, or another worker has it."""
     row = tx.exec_driver_sql(
-        f"UPDATE feed SET claimed_until = now() + interval '{CLAIM_SECONDS} seconds' WHERE id = %s AND due_at <= now() "
+        f"UPDATE feed SET claimed_until = now() + interval '{CLAIM_SECONDS} seconds' "
+        "WHERE id = %s AND state = ANY(%s::text[]) AND due_at <= now() "
         f"AND (claimed_until IS NULL OR claimed_until < now()) RETURNING {_COLUMNS}",
-        (feed_id,),
+        (feed_id, [str(state) for state in states]),
     ).first()
     return None if row is None else _feed(row)
 
