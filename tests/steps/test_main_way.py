@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.steps.shop import NAME, Shop
+from worker import metrics
 from worker.store import connections
 
 FEED = "JSON_LISTINGS_FEED"
@@ -137,6 +138,22 @@ def test_a_quantity_for_what_amazon_fulfils_is_rejected_and_the_price_goes(shop:
     assert shop.outcomes()[sent]["reason"] == "FBA_GUARD"
     assert shop.outcomes()[sent]["facets"]["price"]["outcome"] == "accepted"
     assert shop.at_amazon("FBA")["price"] == "2.00"
+
+
+@pytest.mark.requirement("R117")
+def test_what_ends_before_it_is_sent_is_counted_too(shop: Shop) -> None:
+    shop.connect(name="Counted shop")
+    shop.lists("FBA", fulfillment_channel="AMAZON_NA", quantity=9)
+    shop.publish(
+        {"sku": "FBA", "quantity": 5, "connection": "Counted shop"}, {"sku": "NO-SUCH", "quantity": 5, "connection": "Counted shop"}
+    )
+
+    shop.run()
+
+    counted = [sample for family in metrics._outcomes.collect() for sample in family.samples if sample.name.endswith("_total")]
+    assert {(sample.labels["outcome"], sample.value) for sample in counted if sample.labels["connection"] == "Counted shop"} == {
+        ("rejected", 2.0)
+    }
 
 
 @pytest.mark.requirement("R7")

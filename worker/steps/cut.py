@@ -110,6 +110,8 @@ def _fill(
 
     flights.stay(tx, connection.id, lane.kind, staying)
     outcomes.record(tx, ended, now)
+    for each_ended in ended:
+        metrics.outcomes(connection.name, each_ended.settled.type, each_ended.settled.outcome)
     if not chosen:
         return None
     return _store(

@@ -1,0 +1,133 @@
+"""The rows of keys: locked in one order, made once, and always in the state that follows from what is pending."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from threading import Barrier
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.exc import IntegrityError
+
+from tests.store.shelf import NOW, add_connection, name, want
+from worker.core.facets import Value
+from worker.database import Database
+from worker.store import keys
+
+
+@pytest.fixture
+def stored(database: str) -> Iterator[Database]:
+    opened = Database(database)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def connection_id(stored: Database) -> int:
+    return add_connection(stored)
+
+
+def row(stored: Database, key: str) -> Any:
+    with stored.begin() as tx:
+        return tx.exec_driver_sql("SELECT * FROM key_state WHERE key = %s", (key,)).one()
+
+
+def test_a_new_key_waits_to_be_linked(stored: Database, connection_id: int) -> None:
+    with stored.begin() as tx:
+        want(tx, connection_id, "A", quantity=1)
+
+    assert (row(stored, "A").state, row(stored, "A").pending_since) == ("unlinked", NOW)
+
+
+@pytest.mark.requirement("R62")
+def test_a_key_that_runs_out_of_stock_becomes_urgent(stored: Database, connection_id: int) -> None:
+    with stored.begin() as tx:
+        want(tx, connection_id, "A", quantity=1)
+    before = row(stored, "A").priority
+    with stored.begin() as tx:
+        want(tx, connection_id, "A", message=2, quantity=0)
+
+    assert (before, row(stored, "A").priority) == (1, 0)
+
+
+def test_a_quantity_releases_what_was_held_for_it_and_nothing_else_does(stored: Database, connection_id: int) -> None:
+    with stored.begin() as tx:
+        want(tx, connection_id, "A", handling_time=3)
+        tx.exec_driver_sql("UPDATE key_state SET state = 'held', hold_reason = 'quantity_unknown', linked = true")
+    with stored.begin() as tx:
+        want(tx, connection_id, "A", message=2, price="1.00")
+    with_a_price = row(stored, "A").state
+    with stored.begin() as tx:
+        want(tx, connection_id, "A", message=3, quantity=3)
+
+    assert (with_a_price, row(stored, "A").state) == ("held", "ready")
+
+
+@pytest.mark.requirement("R120")
+def test_workers_that_meet_on_new_keys_wait_for_each_other_and_lose_nothing(stored: Database, connection_id: int) -> None:
+    together = Barrier(4)
+
+    def work(worker: int) -> None:
+        names = [name(connection_id, f"K{number}") for number in range(10)]
+        together.wait(timeout=20)
+        with stored.begin() as tx:
+            rows = keys.lock(tx, names[::-1] if worker % 2 else names)
+            for row in rows.values():
+                row.key.confirmed[f"worker {worker}"] = Value(worker)
+            keys.save(tx, rows.values(), NOW)
+
+    with ThreadPoolExecutor(4) as threads:
+        for done in [threads.submit(work, worker) for worker in range(4)]:
+            done.result(timeout=30)
+
+    with stored.begin() as tx:
+        confirmed = tx.exec_driver_sql("SELECT confirmed FROM key_state").scalars().all()
+    assert confirmed == [{f"worker {worker}": {"value": worker} for worker in range(4)}] * 10
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "state = 'in_feed'",
+        "state = 'ready', pending = NULL, pending_since = NULL",
+        "state = 'held'",
+        "state = 'idle'",
+        "state = 'lost'",
+        "hold_reason = 'because'",
+        "pending_since = NULL",
+        "feed_message_id = 1",
+    ],
+)
+def test_the_database_refuses_a_key_in_a_state_that_cannot_be(stored: Database, connection_id: int, change: str) -> None:
+    with stored.begin() as tx:
+        want(tx, connection_id, "A", quantity=1)
+
+    with pytest.raises(IntegrityError), stored.begin() as tx:
+        tx.exec_driver_sql(f"UPDATE key_state SET {change}")
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
+VALUES = st.one_of(
+    TEXTS,
+    st.integers(-(2**31), 2**31),
+    st.decimals(allow_nan=False, allow_infinity=False, places=6),
+    st.booleans(),
+    st.lists(TEXTS, max_size=3),
+    st.dictionaries(TEXTS, TEXTS | st.none(), max_size=3),
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(VALUES)
+def test_a_value_comes_back_as_it_was_stored(stored: Database, connection_id: int, value: Any) -> None:
+    with stored.begin() as tx:
+        tx.exec_driver_sql("DELETE FROM key_state")
+        want(tx, connection_id, 'k"\\{}', color=value)
+        found = keys.lock(tx, [name(connection_id, 'k"\\{}')])[name(connection_id, 'k"\\{}')]
+
+    assert found.key.pending is not None
+    stored_value = found.key.pending.facets["color"].value.value
+    assert stored_value == value
+    assert isinstance(stored_value, Decimal | int) or not isinstance(value, Decimal)
