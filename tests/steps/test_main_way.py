@@ -112,8 +112,8 @@ def test_a_sku_that_amazon_does_not_list_is_rejected_and_nothing_is_sent(shop: S
     assert shop.simulator.calls("createFeed") == []
 
 
-@pytest.mark.requirement("R67", "R68")
-def test_the_product_type_is_amazons_and_product_where_amazon_names_none(shop: Shop) -> None:
+@pytest.mark.requirement("R67")
+def test_every_sku_goes_with_its_product_type_at_amazon(shop: Shop) -> None:
     shop.connect()
     shop.lists("MUG-1")
     shop.lists("PLAIN", product_type="PRODUCT")
