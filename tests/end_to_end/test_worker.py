@@ -17,7 +17,7 @@ def test_a_published_message_reaches_amazon_and_its_outcome_is_told(
     worker(simulated).wait_ready()
     upstream.listen()
 
-    upstream.publish({"sku": "MUG-1", "price": "29.99", "quantity": 5}, id="m1")
+    upstream.publish({"sku": "MUG-1", "price": "29.99", "quantity": 5}, id_="m1")
 
     event = eventually(lambda: upstream.told("m1"), 30)
     assert event["data"]["outcome"] == "accepted"

@@ -1,16 +1,33 @@
 """An upstream system for end-to-end tests: publishes with plain pika, listens to outcome events, looks at Amazon's side."""
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 import pika
+from pika.exceptions import AMQPError
 
 from ops.simulator.control import Simulator
 
 SELLER = "A1EXAMPLESELLER"
 MARKETPLACE = "ATVPDKIKX0DER"
 NAME = "US shop"
+STRUCTURED = "application/cloudevents+json"
+
+
+def event(id_: str, data: Mapping[str, Any], source: str = "erp", **attributes: object) -> bytes:
+    """Return an inventory message as a structured CloudEvent."""
+    whole = {
+        "specversion": "1.0",
+        "type": "feedline.inventory.v1",
+        "source": source,
+        "id": id_,
+        **attributes,
+        "data": {"connection": NAME, **data},
+    }
+    return json.dumps(whole).encode()
 
 
 class Upstream:
@@ -20,61 +37,92 @@ class Upstream:
         self._events: dict[str, list[dict[str, Any]]] = {}
         self._connection: pika.BlockingConnection | None = None
 
-    def _channel(self) -> Any:
+    @contextlib.contextmanager
+    def channel(self) -> Iterator[Any]:
+        """Yield a channel of the kept connection, or of a new one when RabbitMQ has ended that."""
+        try:
+            channel = self._connected().channel()
+        except (AMQPError, OSError):
+            self._connection = None
+            channel = self._connected().channel()
+        yield channel
+        channel.close()
+
+    def _connected(self) -> pika.BlockingConnection:
         if self._connection is None or not self._connection.is_open:
             self._connection = pika.BlockingConnection(pika.URLParameters(self._url))
-        return self._connection.channel()
+        return self._connection
 
     def listen(self) -> None:
         """Bind a queue for outcome events, before anything is published."""
-        channel = self._channel()
-        channel.queue_declare("outcomes", durable=True)
-        channel.queue_bind("outcomes", "feedline.events", "outcome.#")
-        channel.close()
+        with self.channel() as channel:
+            channel.queue_declare("outcomes", durable=True)
+            channel.queue_bind("outcomes", "feedline.events", "outcome.#")
 
-    def publish(self, *data: Mapping[str, Any], id: str | None = None, source: str = "erp", **attributes: object) -> None:
-        """Publish inventory messages as structured CloudEvents; `id` names the only one, else each is named by its place."""
-        channel = self._channel()
-        channel.confirm_delivery()
-        for number, one in enumerate(data, 1):
-            event = {
-                "specversion": "1.0",
-                "type": "feedline.inventory.v1",
-                "source": source,
-                "id": id or f"m{number}",
-                **attributes,
-                "data": {"connection": NAME, **one},
-            }
-            self.publish_raw(json.dumps(event).encode(), "application/cloudevents+json", channel)
-        channel.close()
+    def publish(self, *data: Mapping[str, Any], id_: str | None = None, source: str = "erp", **attributes: object) -> None:
+        """Publish inventory messages as structured CloudEvents; `id_` names the only one, else each is named by its place."""
+        self.publish_bodies(event(id_ or f"m{number}", one, source, **attributes) for number, one in enumerate(data, 1))
 
-    def publish_raw(self, body: bytes, content_type: str | None, channel: Any = None) -> None:
-        (channel or self._channel()).basic_publish(
-            "feedline", "inventory.test", body, pika.BasicProperties(content_type=content_type, delivery_mode=2), mandatory=True
-        )
+    def publish_bodies(self, bodies: Iterable[bytes]) -> None:
+        """Publish structured CloudEvents; RabbitMQ has confirmed each when this returns."""
+        with self.channel() as channel:
+            channel.confirm_delivery()
+            for body in bodies:
+                self.publish_raw(channel, body, pika.BasicProperties(content_type=STRUCTURED, delivery_mode=2))
+
+    def publish_fast(self, bodies: Iterable[bytes]) -> None:
+        """The same without confirms: only where RabbitMQ is not going to be killed."""
+        with self.channel() as channel:
+            for body in bodies:
+                self.publish_raw(channel, body, pika.BasicProperties(content_type=STRUCTURED, delivery_mode=2))
+
+    def publish_raw(self, channel: Any, body: bytes, properties: pika.BasicProperties) -> None:
+        channel.basic_publish("feedline", "inventory.test", body, properties, mandatory=True)
+
+    def waiting(self) -> int:
+        """How many inventory messages wait in RabbitMQ and are with no worker."""
+        with self.channel() as channel:
+            return int(channel.queue_declare("feedline.inventory", passive=True).method.message_count)
 
     def drain(self) -> None:
         """Take the outcome events that have come."""
-        channel = self._channel()
-        while True:
-            method, _, body = channel.basic_get("outcomes", auto_ack=True)
-            if method is None:
-                break
-            event = json.loads(body)
-            self._events.setdefault(event["data"]["id"], []).append(event)
-        channel.close()
+        with self.channel() as channel:
+            last = None
+            for method, _, body in channel.consume("outcomes", inactivity_timeout=0.05):
+                if method is None:
+                    break
+                told = json.loads(body)
+                self._events.setdefault(told["data"]["id"], []).append(told)
+                last = method.delivery_tag
+            if last is not None:
+                channel.basic_ack(last, multiple=True)
+            channel.cancel()
 
-    def told(self, id: str) -> dict[str, Any] | None:
-        """Return the outcome event of a message, once it has come."""
+    def told(self, id_: str) -> Any:
+        """Return the outcome event of a message once it has come, and None before."""
         self.drain()
-        return self._events.get(id, [None])[0]
+        return self._events.get(id_, [None])[0]
 
     def all_told(self) -> Mapping[str, list[dict[str, Any]]]:
         self.drain()
         return self._events
 
+    def has_heard_of(self, ids: Iterable[str]) -> bool:
+        return set(ids) <= self.all_told().keys()
+
     def item(self, sku: str) -> Mapping[str, Any]:
-        return self._simulator.catalogue(SELLER, MARKETPLACE)[sku]
+        return self.catalogue()[sku]
+
+    def catalogue(self, seller: str = SELLER) -> Mapping[str, Mapping[str, Any]]:
+        """Return what Amazon has, by SKU."""
+        return self._simulator.catalogue(seller, MARKETPLACE)
+
+    def offers(self, seller: str = SELLER) -> Mapping[str, tuple[Decimal | None, int | None]]:
+        """Return price and quantity that Amazon has, by SKU."""
+        return {
+            sku: (None if item["price"] is None else Decimal(str(item["price"])), item["quantity"])
+            for sku, item in self.catalogue(seller).items()
+        }
 
     def close(self) -> None:
         if self._connection is not None and self._connection.is_open:

@@ -1,0 +1,30 @@
+"""SIGTERM: the worker finishes what it has begun, gives back the rest, and is gone."""
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from tests.end_to_end.ledger import Ledger
+from tests.end_to_end.upstream import Upstream, event
+from tests.eventually import eventually
+from tests.worker_process import WorkerProcess
+
+
+@pytest.mark.requirement("R113", "R125")
+def test_a_worker_asked_to_stop_in_the_middle_loses_nothing(
+    upstream: Upstream, worker: Callable[..., WorkerProcess], simulated: Mapping[str, str], ledger: Ledger
+) -> None:
+    settings = {**simulated, "FEEDLINE_INGEST_BATCH": "20"}
+    running = worker(settings).wait_ready()
+    upstream.listen()
+    messages = 3_000
+    upstream.publish_fast(event(f"m{number}", {"sku": f"MUG-{number % 200 + 1}", "quantity": number}) for number in range(1, messages + 1))
+    eventually(ledger.staged, 20)
+
+    assert running.terminate(within_seconds=10) == 0
+
+    assert ledger.staged() + upstream.waiting() == messages, "what is committed is acknowledged, and what is not is given back"
+    worker(settings)
+    eventually(lambda: ledger.is_drained(messages), 60)
+    assert {len(outcomes) for outcomes in ledger.outcomes().values()} == {1}
+    assert upstream.has_heard_of(f"m{number}" for number in range(1, messages + 1))
