@@ -29,6 +29,7 @@ def announce(ctx: Context, stopping: Event) -> None:
     try:
         while not stopping.is_set() and ctx.clock.monotonic() < until:
             with ctx.database.begin() as tx:
+                leases.keep(tx, outbox.LEASE, outbox.LEASE_SECONDS)
                 entries = _some(outbox.oldest(tx, ENTRIES_AT_ONCE))
                 told = [event for entry in entries for event in _events(tx, entry)]
             if not entries:

@@ -9,15 +9,16 @@ from worker.context import Context
 from worker.core.ids import FeedId
 from worker.core.kinds import Kind
 from worker.core.states import FeedState
-from worker.steps.link import LEASE_SECONDS, lease_name
+from worker.steps.link import lease_name
 from worker.store import feeds, lanes, leases, listings, outbox, tokens
 
 AGAIN_SECONDS: Final = 10
-"""After so long a wake-up counts as lost."""
+"""After so long a wake-up counts as lost. Whoever acts on it keeps the lease for longer."""
 
 CUT_AGAIN_SECONDS: Final = 15
 """Longer than the cut of the largest feed: its lane's row is locked meanwhile, and the conductor must not wait for it."""
 
+PROBE_AGAIN_SECONDS: Final = 60
 FEEDS_PER_TICK: Final = 200
 HOUSEKEEPING_SECONDS: Final = 3600
 
@@ -41,9 +42,9 @@ def conduct(ctx: Context, wake: Wake) -> None:
         due_lanes = lanes.dispatch_due(
             tx, linger_seconds=settings.feed_linger_seconds, full=settings.feed_max_messages, every_seconds=CUT_AGAIN_SECONDS
         )
-        to_link = [each for each in listings.with_unlinked(tx) if leases.take(tx, lease_name(each), LEASE_SECONDS)]
-        to_probe = [each for each in tokens.to_probe(tx) if leases.take(tx, f"probe:{each}", LEASE_SECONDS)]
-        to_announce = outbox.waiting(tx) and leases.take(tx, outbox.LEASE, outbox.LEASE_SECONDS)
+        to_link = [each for each in listings.with_unlinked(tx) if leases.take(tx, lease_name(each), AGAIN_SECONDS)]
+        to_probe = [each for each in tokens.to_probe(tx) if leases.take(tx, f"probe:{each}", PROBE_AGAIN_SECONDS)]
+        to_announce = outbox.waiting(tx) and leases.take(tx, outbox.LEASE, AGAIN_SECONDS)
         to_keep_house = leases.take(tx, "housekeeping", HOUSEKEEPING_SECONDS)
     for feed_id, state in due_feeds:
         wake.feed(feed_id, state)

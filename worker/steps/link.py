@@ -30,6 +30,7 @@ SLICE_SECONDS: Final = 5
 """How long one wake-up goes on before it makes room for other work."""
 
 LEASE_SECONDS: Final = 60
+"""Longer than the calls between two looks may take."""
 RETRY_SECONDS: Final = 5
 
 
@@ -43,6 +44,7 @@ def link(ctx: Context, connection_id: int, stopping: Event) -> None:
     try:
         while not stopping.is_set() and ctx.clock.monotonic() < until:
             with ctx.database.begin() as tx:
+                leases.keep(tx, lease_name(connection_id), LEASE_SECONDS)
                 connection = connections.by_id(tx, connection_id)
                 waiting = listings.unlinked(tx, connection_id, SKUS_PER_CALL)
             if connection is None or connection.paused or not waiting:
