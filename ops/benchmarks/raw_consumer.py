@@ -46,7 +46,7 @@ def _write(database: "psycopg.Connection[Any]", bodies: list[bytes], latest: dic
         ids = [day + block + offset for offset in range(len(events))]
         cursor.execute(
             "INSERT INTO identity (source, external_id, message_id, digest) "
-            "SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %b::bytea[]) ON CONFLICT DO NOTHING",
+            "SELECT * FROM unnest(%b::text[], %b::text[], %s::bigint[], %b::bytea[]) ON CONFLICT DO NOTHING",
             (
                 [event["source"] for event in events],
                 [event["id"] for event in events],
@@ -69,7 +69,7 @@ def _write(database: "psycopg.Connection[Any]", bodies: list[bytes], latest: dic
                         data["connection"],
                         1,
                         data["sku"],
-                        ["price", "quantity"],
+                        "{price,quantity}",
                         event["sequence"],
                         orjson.dumps(data),
                     )
@@ -91,7 +91,7 @@ def _write(database: "psycopg.Connection[Any]", bodies: list[bytes], latest: dic
         ordered = sorted(rows)
         cursor.execute(
             "INSERT INTO key_state (connection_id, kind, key, state, pending, pending_since, versions) "
-            "SELECT 1, 'listings', key, 'unlinked', pending, %s, versions FROM unnest(%s::text[], %s::jsonb[], %s::jsonb[]) "
+            "SELECT 1, 'listings', key, 'unlinked', pending::jsonb, %s, versions::jsonb FROM unnest(%b::text[], %b::text[], %b::text[]) "
             "AS new (key, pending, versions) "
             "ON CONFLICT (connection_id, kind, key) DO UPDATE SET pending = excluded.pending, versions = excluded.versions",
             (now, ordered, [rows[sku][0] for sku in ordered], [rows[sku][1] for sku in ordered]),

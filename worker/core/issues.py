@@ -89,7 +89,6 @@ FAULTS: Final = _catalogue(
     Fault(
         "TYPE_UNKNOWN", "The type {value} is not one of ours.", "Use feedline.inventory.v1, feedline.listing.v1 or feedline.shipment.v1."
     ),
-    Fault("WRONG_QUEUE", "The type {value} does not belong on this queue.", "Publish it with a routing key that begins with {limit}."),
     Fault("TIME_IN_FUTURE", "The time {value} is more than a day ahead of the clock.", "Correct the sender's clock."),
     Fault(
         "SEQUENCE_MISSING",
@@ -120,7 +119,7 @@ FAULTS: Final = _catalogue(
     Fault(
         "CONNECTION_UNKNOWN",
         "There is no connection named {value}.",
-        "Create it with feedline connection apply, then send the message again.",
+        "Create it with feedline connection apply, then: feedline rejected replay ID.",
     ),
     Fault("MAPPING_KEY_UNKNOWN", "The mapping set {limit} has no key {value}{reason}.", "Add the key to the set, or correct the value."),
     Fault("SKU_REQUIRED", "The template leaves no SKU.", "Map sku to a field that is filled."),

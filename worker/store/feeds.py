@@ -14,7 +14,7 @@ from worker.store import codec, outbox
 from worker.store.copying import copy_rows
 
 CLAIM_SECONDS: Final = 45
-"""How long a worker may work on one step of a feed before another may take it up; above the longest HTTP time-out."""
+"""How long a worker may work on one step of a feed before another may take it up. Who is slower finds itself overtaken."""
 
 
 class Overtaken(Exception):  # not an error: whoever came later goes on

@@ -170,8 +170,9 @@ def _state(landed: Landing, kind: str) -> str:
 def hold_groups(tx: Transaction, connection_id: int, kind: str, reason: str) -> None:
     """Hold every change of the lane that waits in a group, and forget the groups."""
     tx.exec_driver_sql(
-        "UPDATE key_state SET state = 'held', hold_reason = %s, split_id = NULL WHERE state = 'ready' AND split_id IN "
-        "(SELECT id FROM split WHERE connection_id = %s AND kind = %s)",
+        "UPDATE key_state SET state = 'held', hold_reason = %s, split_id = NULL WHERE (connection_id, kind, key) IN ("
+        "SELECT connection_id, kind, key FROM key_state WHERE state = 'ready' AND split_id IN "
+        "(SELECT id FROM split WHERE connection_id = %s AND kind = %s) ORDER BY key FOR UPDATE)",
         (reason, connection_id, kind),
     )
     tx.exec_driver_sql("DELETE FROM split WHERE connection_id = %s AND kind = %s", (connection_id, kind))

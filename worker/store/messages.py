@@ -83,7 +83,7 @@ def register(tx: Transaction, identities: Sequence[Identity]) -> Mapping[Message
         row[0]
         for row in tx.exec_driver_sql(
             "INSERT INTO identity (source, external_id, message_id, digest) "
-            "SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %b::bytea[]) ON CONFLICT DO NOTHING RETURNING message_id",
+            "SELECT * FROM unnest(%b::text[], %b::text[], %s::bigint[], %b::bytea[]) ON CONFLICT DO NOTHING RETURNING message_id",
             tuple([list(column) for column in zip(*ordered, strict=True)]),
         )
     }
