@@ -225,7 +225,23 @@ def test_a_body_over_one_mebibyte_is_refused_and_its_identity_read() -> None:
 
     assert codes(only) == ["BODY_TOO_LARGE"]
     assert only.attributes["id"] == "1"
-    assert only.data == DATA
+    assert only.data == {name: DATA[name] for name in ("connection", "sku")}
+
+
+@pytest.mark.requirement("R124")
+@pytest.mark.parametrize("content_type", [STRUCTURED, BATCH, None])
+def test_a_body_of_millions_of_small_values_is_refused_as_one(content_type: str | None) -> None:
+    for body in (b"[" + b"1," * 500_000 + b"1]", b"[" + b"1," * 6_000_000 + b"1]", b'{"id": "1", "a": [' + b"1," * 6_000_000 + b"1]}"):
+        [only] = decode(Delivery("feedline.inventory", body, content_type))
+
+        assert isinstance(only, Refused)
+        assert only.original == body
+
+
+def test_the_identity_in_a_dramatiq_message_over_one_mebibyte_is_read() -> None:
+    envelope = {"actor_name": "stage_inventory", "args": [EVENT | {"padding": "x" * 2_000_000}], "kwargs": {}}
+
+    assert refused(envelope, None).attributes["id"] == "1"
 
 
 def test_a_body_of_exactly_one_mebibyte_is_taken() -> None:

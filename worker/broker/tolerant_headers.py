@@ -1,8 +1,8 @@
 """A decoder of AMQP header tables that takes whatever RabbitMQ passes on, in place of pika's.
 
 pika decodes headers while it reads frames from the socket, and what it raises there ends the connection. The message stays
-unacknowledged, so that RabbitMQ delivers it again: one message with a timestamp beyond the year 9999, a NaN, or a table
-nested a thousand times stops its queue for ever, with all that stand behind it. Seen with pika 1.4.4.
+unacknowledged, so that RabbitMQ delivers it again: one message with a timestamp beyond the year 9999, or a table nested
+a thousand times, stops its queue for ever, with all that stand behind it. Seen with pika 1.4.4 and RabbitMQ 3.10.
 """
 
 import struct

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from worker.core import wire_json
+from worker.core import glimpse, wire_json
 from worker.core.issues import Issue, issue
 from worker.core.json import JsonValue
 
@@ -21,6 +21,12 @@ MOST_BYTES: Final = 1024 * 1024
 
 MOST_BYTES_LOOKED_AT: Final = 16 * MOST_BYTES
 """Bytes of a body that is refused, but in which the id is still looked for."""
+
+MOST_EVENTS: Final = 10_000
+"""Events of a batch. A body that is taken holds some 7,000 of the shortest; of `[1,1,1...]` it would make 500,000 refused deliveries."""
+
+_MOST_COMMAS_OF_AN_EVENT: Final = 64
+"""Beyond so many the elements of an oversized batch are not even parted: 16 MiB could hold eight million."""
 
 STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
@@ -167,9 +173,13 @@ def _enveloped(envelope: dict[str, JsonValue], body: bytes, content_type: str | 
 
 def _batch(body: bytes, content_type: str | None) -> list[Event | Refused]:
     try:
-        return [_structured(element, STRUCTURED) for element in wire_json.elements(body)]
+        elements = wire_json.elements(body)
     except wire_json.Unreadable as unreadable:
         return [_unreadable(unreadable, body, content_type)]
+    if len(elements) > MOST_EVENTS:
+        fault = issue("NOT_CLOUDEVENT", reason=f"a batch has at most {MOST_EVENTS} events.")
+        return [_refused([fault], {}, msgspec.UNSET, body, content_type)]
+    return [_structured(element, STRUCTURED) for element in elements]
 
 
 def _binary(attributes: dict[str, str], body: bytes, content_type: str | None) -> Event | Refused:
@@ -224,15 +234,18 @@ def _too_large(delivery: Delivery, content_type: str | None) -> list[Event | Ref
     if len(body) > MOST_BYTES_LOOKED_AT:
         return [_refused([fault], attributes or {}, msgspec.UNSET, body, content_type)]
     if attributes is not None:
-        _, data = wire_json.examine(body)
-        return [_refused([fault], attributes, data, body, content_type)]
+        return [_refused([fault], attributes, glimpse.data(body), body, content_type)]
     if kind == BATCH or (kind in ("", "application/json") and _is_array(body)):
+        if body.count(b",") > MOST_EVENTS * _MOST_COMMAS_OF_AN_EVENT:
+            return [_refused([fault], {}, msgspec.UNSET, body, content_type)]
         try:
             parts = wire_json.elements(body)
         except wire_json.Unreadable as unreadable:
             return [_refused([fault, *unreadable.faults], {}, msgspec.UNSET, body, content_type)]
-        return [_refused([fault], *_made_out(part), part, STRUCTURED) for part in parts]
-    return [_refused([fault], *_made_out(body), body, content_type)]
+        if len(parts) > MOST_EVENTS:
+            return [_refused([fault], {}, msgspec.UNSET, body, content_type)]
+        return [_refused([fault], *glimpse.attributes_and_data(part), part, STRUCTURED) for part in parts]
+    return [_refused([fault], *glimpse.attributes_and_data(body), body, content_type)]
 
 
 def _made_out(text: bytes) -> tuple[Mapping[str, JsonValue], JsonValue]:
