@@ -4,9 +4,9 @@ One transaction logs the messages, folds them into what must still reach Amazon,
 already. The caller acknowledges after it has returned, never before.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -57,15 +57,8 @@ class Incoming(NamedTuple):
     read: Message | Invalid
 
 
-class Tally(NamedTuple):
-    """What one transaction staged; counted in the metrics once it has committed."""
-
-    staged: Counter[str]
-    ended: Counter[tuple[str, str, str]]
-
-
 class _Fresh(NamedTuple):
-    """A message that is new to us, with its place in the log."""
+    """A message that is new to us and valid, with its place in the log."""
 
     id: MessageId
     incoming: Incoming
@@ -75,6 +68,21 @@ class _Fresh(NamedTuple):
     facets: Facets
 
 
+@dataclass
+class _Batch:
+    """What one transaction stages, sorted: every event of the deliveries is in exactly one of fresh, refused and repeats.
+
+    `ended` names the connection of each message that came to its end; "" where there is none of that name.
+    """
+
+    arrived: datetime
+    fresh: list[_Fresh] = field(default_factory=list)
+    refused: list[tuple[Incoming, MessageId | None, Sequence[Issue]]] = field(default_factory=list)
+    repeats: list[MessageId] = field(default_factory=list)
+    logged: list[messages.LoggedMessage] = field(default_factory=list)
+    ended: list[tuple[str, outcomes.Ended]] = field(default_factory=list)
+
+
 def stage(ctx: Context, deliveries: Sequence[Delivery], arrived: datetime) -> None:
     """Commit *deliveries*, in their order. *arrived*: when the consumer took them; the time of messages without one.
 
@@ -82,8 +90,8 @@ def stage(ctx: Context, deliveries: Sequence[Delivery], arrived: datetime) -> No
     """
     began = ctx.clock.monotonic()
     incoming = list(_read(deliveries, arrived))
-    tally = _committed(ctx, incoming, arrived)
-    _count(tally, deliveries, ctx.clock.monotonic() - began)
+    batch = _committed(ctx, incoming, arrived)
+    _count(batch, deliveries, ctx.clock.monotonic() - began)
 
 
 def keep_unstorable(ctx: Context, delivery: Delivery, arrived: datetime) -> None:
@@ -103,7 +111,7 @@ def _read(deliveries: Sequence[Delivery], arrived: datetime) -> Iterator[Incomin
             yield Incoming(delivery, event.original, event.content_type, core_messages.read(event, now=arrived))
 
 
-def _committed(ctx: Context, incoming: Sequence[Incoming], arrived: datetime) -> Tally:
+def _committed(ctx: Context, incoming: Sequence[Incoming], arrived: datetime) -> _Batch:
     attempt = 0
     while True:
         attempt += 1
@@ -116,75 +124,73 @@ def _committed(ctx: Context, incoming: Sequence[Incoming], arrived: datetime) ->
             log.info("staging_begun_anew", attempt=attempt)
 
 
-def _write(tx: Transaction, incoming: Sequence[Incoming], arrived: datetime) -> Tally:
-    identified = [each for each in incoming if _is_identified(each)]
-    ids = messages.new_ids(tx, len(identified)) if identified else []
-    known = messages.register(tx, [_identity(each, id_) for each, id_ in zip(identified, ids, strict=True)]) if identified else {}
+def _write(tx: Transaction, incoming: Sequence[Incoming], arrived: datetime) -> _Batch:
+    batch = _Batch(arrived)
+    _sort(tx, batch, incoming)
+    if batch.logged:
+        messages.log(tx, batch.logged)
+    if batch.fresh:
+        _fold(tx, batch)
+    outcomes.record(tx, [ended for _, ended in batch.ended], arrived)
+    if batch.refused:
+        messages.refuse(tx, (_refused(each, id_, issues, arrived) for each, id_, issues in batch.refused))
+    if batch.repeats:
+        messages.note_repeats(tx, batch.repeats, arrived)
+    return batch
+
+
+def _sort(tx: Transaction, batch: _Batch, incoming: Sequence[Incoming]) -> None:
+    """Tell what is new from repeats, and what is valid from what is not; the new take their identities."""
+    identified = [each for each in incoming if each.read.source is not None and each.read.external_id is not None]
+    if len(identified) < len(incoming):
+        nameless = (each for each in incoming if each.read.source is None or each.read.external_id is None)
+        batch.refused += ((each, None, each.read.issues) for each in nameless if isinstance(each.read, Invalid))
+    if not identified:
+        return
+    ids = messages.new_ids(tx, len(identified))
+    known = messages.register(tx, [_identity(each, id_) for each, id_ in zip(identified, ids, strict=True)])
     found = connections.current(tx, {each.read.connection for each in identified if each.read.connection is not None})
-
-    fresh: list[_Fresh] = []
-    refused: list[tuple[Incoming, MessageId | None, Sequence[Issue]]] = []
-    logged: list[messages.LoggedMessage] = []
-    ended: list[outcomes.Ended] = []
-    names: dict[int, str] = {}
-    repeats: list[MessageId] = []
-
-    def turn_down(each: Incoming, id_: MessageId, issues: Sequence[Issue]) -> None:
-        connection = found.get(each.read.connection or "")
-        refused.append((each, id_, issues))
-        logged.append(_logged(each, id_, arrived, connection, each.read.key, Facets({})))
-        ended.append(outcomes.Ended(connection.id if connection else None, _invalid(id_, each.read, arrived, issues)))
-        names[id_] = each.read.connection or ""
-
-    refused += ((each, None, each.read.issues if isinstance(each.read, Invalid) else ()) for each in incoming if not _is_identified(each))
     for each, id_ in zip(identified, ids, strict=True):
         first = known.get(id_)
-        if first is not None:
-            if first.digest == _digest(each):
-                repeats.append(first.message_id)
-            else:
-                refused.append((each, None, (issue("ID_REUSED", field="id", value=each.read.external_id),)))
-            continue
-        if isinstance(each.read, Invalid):
-            turn_down(each, id_, each.read.issues)
-            continue
-        connection = found.get(each.read.connection)
-        if connection is None:
-            turn_down(each, id_, (issue("CONNECTION_UNKNOWN", field="connection", value=each.read.connection),))
-            continue
-        key, facets = mapped(each.read, connection)
-        if facets.faults:
-            turn_down(each, id_, facets.faults)
-            continue
-        name = keys.KeyName(connection.id, KINDS[each.read.type], key)
-        fresh.append(_Fresh(id_, each, each.read, connection, name, facets))
-        names[id_] = connection.name
-        logged.append(_logged(each, id_, arrived, connection, key, facets))
-
-    if logged:
-        messages.log(tx, logged)
-    if fresh:
-        rows = keys.lock(tx, (new.name for new in fresh))
-        for new in fresh:
-            for settled in coalesce(rows[new.name].key, _arrival(new, arrived)):
-                if settled.outcome is Outcome.INVALID:
-                    refused.append((new.incoming, new.id, settled.issues))
-                ended.append(outcomes.Ended(new.connection.id, settled))
-                names.setdefault(settled.message, new.connection.name)
-        keys.save(tx, rows.values(), arrived)
-    outcomes.record(tx, ended, arrived)
-    if refused:
-        messages.refuse(tx, (_refused(each, id_, issues, arrived) for each, id_, issues in refused))
-    if repeats:
-        messages.note_repeats(tx, repeats, arrived)
-
-    counted = Counter((names[e.settled.message], e.settled.type, str(e.settled.outcome)) for e in ended)
-    counted.update((each.read.connection or "", each.read.type or "", str(Outcome.INVALID)) for each, id_, _ in refused if id_ is None)
-    return Tally(Counter(str(new.message.type) for new in fresh), counted)
+        connection = found.get(each.read.connection or "")
+        if first is not None and first.digest == each.read.digest:
+            batch.repeats.append(first.message_id)
+        elif first is not None:
+            batch.refused.append((each, None, (issue("ID_REUSED", field="id", value=each.read.external_id),)))
+        elif isinstance(each.read, Invalid):
+            _turn_down(batch, each, id_, connection, each.read.issues)
+        elif connection is None:
+            _turn_down(batch, each, id_, None, (issue("CONNECTION_UNKNOWN", field="connection", value=each.read.connection),))
+        else:
+            _take_in(batch, each, each.read, id_, connection)
 
 
-def _is_identified(each: Incoming) -> bool:
-    return each.read.source is not None and each.read.external_id is not None
+def _take_in(batch: _Batch, each: Incoming, message: Message, id_: MessageId, connection: Connection) -> None:
+    key, facets = mapped(message, connection)
+    if facets.faults:
+        _turn_down(batch, each, id_, connection, facets.faults)
+        return
+    batch.fresh.append(_Fresh(id_, each, message, connection, keys.KeyName(connection.id, KINDS[message.type], key), facets))
+    batch.logged.append(_logged(each, id_, batch.arrived, connection, key, facets))
+
+
+def _turn_down(batch: _Batch, each: Incoming, id_: MessageId, connection: Connection | None, issues: Sequence[Issue]) -> None:
+    """A message that is invalid: it is logged and has its outcome, and its delivery is kept."""
+    ended = outcomes.Ended(None if connection is None else connection.id, _invalid(id_, each.read, batch.arrived, issues))
+    batch.refused.append((each, id_, issues))
+    batch.logged.append(_logged(each, id_, batch.arrived, connection, each.read.key, Facets({})))
+    batch.ended.append(("" if connection is None else connection.name, ended))
+
+
+def _fold(tx: Transaction, batch: _Batch) -> None:
+    """Fold the fresh messages, in their order, into what must still reach Amazon."""
+    rows = keys.lock(tx, (new.name for new in batch.fresh))
+    for new in batch.fresh:
+        for settled in coalesce(rows[new.name].key, _arrival(new, batch.arrived)):
+            if settled.outcome is Outcome.INVALID:
+                batch.refused.append((new.incoming, new.id, settled.issues))
+            batch.ended.append((new.connection.name, outcomes.Ended(new.connection.id, settled)))
+    keys.save(tx, rows.values(), batch.arrived)
 
 
 def mapped(message: Message, connection: Connection) -> tuple[str, Facets]:
@@ -213,12 +219,8 @@ def _arrival(each: _Fresh, arrived: datetime) -> Arrival:
     )
 
 
-def _digest(each: Incoming) -> bytes:
-    return each.read.digest or hashlib.blake2b(each.original, digest_size=16).digest()
-
-
 def _identity(each: Incoming, id_: MessageId) -> messages.Identity:
-    return messages.Identity(each.read.source or "", each.read.external_id or "", id_, _digest(each))
+    return messages.Identity(each.read.source or "", each.read.external_id or "", id_, each.read.digest)
 
 
 def _invalid(id_: MessageId, read: Message | Invalid, arrived: datetime, issues: Sequence[Issue]) -> Settled:
@@ -287,13 +289,16 @@ def _text(value: object) -> str | None:
     return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
-def _count(tally: Tally, deliveries: Sequence[Delivery], seconds: float) -> None:
+def _count(batch: _Batch, deliveries: Sequence[Delivery], seconds: float) -> None:
     metrics.stage_seconds.observe(seconds)
     for queue, count in Counter(delivery.queue for delivery in deliveries).items():
         metrics.deliveries(queue, count)
-    for type_, count in tally.staged.items():
-        metrics.staged(type_, count)
-    for (connection, type_, outcome), count in tally.ended.items():
+    for kind, count in Counter(new.message.type for new in batch.fresh).items():
+        metrics.staged(kind, count)
+    words = Counter((name, ended.settled.type, ended.settled.outcome) for name, ended in batch.ended)
+    # A refused delivery without an identity has no outcome row, but it is one all the same.
+    words.update(("", each.read.type or "", Outcome.INVALID) for each, id_, _ in batch.refused if id_ is None)
+    for (connection, type_, outcome), count in words.items():
         metrics.outcomes(connection, type_, outcome, count)
         if outcome in {Outcome.SUPERSEDED, Outcome.UNCHANGED}:
             metrics.coalesced(connection, type_, count)
