@@ -1,6 +1,5 @@
 """The rows of keys: locked in one order, made once, and always in the state that follows from what is pending."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from threading import Barrier
@@ -11,22 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
-from tests.store.shelf import NOW, add_connection, name, want
+from tests.store.shelf import NOW, name, want
 from worker.core.facets import Value
 from worker.database import Database
 from worker.store import keys
-
-
-@pytest.fixture
-def stored(database: str) -> Iterator[Database]:
-    opened = Database(database)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def connection_id(stored: Database) -> int:
-    return add_connection(stored)
 
 
 def row(stored: Database, key: str) -> Any:

@@ -1,25 +1,11 @@
 """Lanes: when the next feed is due, and who may cut it."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.store.shelf import add_connection, want
+from tests.store.shelf import want
 from worker.core.kinds import Kind
 from worker.database import Database
 from worker.store import lanes
-
-
-@pytest.fixture
-def stored(database: str) -> Iterator[Database]:
-    opened = Database(database)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def connection_id(stored: Database) -> int:
-    return add_connection(stored)
 
 
 def ready(stored: Database, connection_id: int, *skus: str, waited_seconds: int = 0) -> None:

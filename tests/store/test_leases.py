@@ -1,18 +1,9 @@
 """Leases: one holder at a time, and none for ever."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from worker.database import Database
 from worker.store import leases
-
-
-@pytest.fixture
-def stored(database: str) -> Iterator[Database]:
-    opened = Database(database)
-    yield opened
-    opened.close()
 
 
 def take(stored: Database, seconds: float = 60) -> bool:

@@ -1,26 +1,12 @@
 """What Amazon says of SKUs, as it is stored."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.store.shelf import add_connection, want
+from tests.store.shelf import want
 from worker.database import Database
 from worker.store import listings
 from worker.store.flights import FALLBACK_PRODUCT_TYPE
 from worker.store.listings import Linked
-
-
-@pytest.fixture
-def stored(database: str) -> Iterator[Database]:
-    opened = Database(database)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def connection_id(stored: Database) -> int:
-    return add_connection(stored)
 
 
 def link(stored: Database, connection_id: int, product_type: str | None) -> tuple[str, str]:

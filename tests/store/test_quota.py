@@ -1,31 +1,17 @@
 """The quota rows in Postgres: all or nothing, one account for many takers, the database's clock."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
 from sqlalchemy import text
 
-from tests.amazon.accounts import store_account
 from worker.core.ids import AccountId
 from worker.core.quota import Lease
 from worker.database import Database
 from worker.store import quota
 
 LISTINGS_FEED = ("createFeed", "createFeed:JSON_LISTINGS_FEED")
-
-
-@pytest.fixture
-def stored(database: str) -> Iterator[Database]:
-    opened = Database(database)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def account_id(stored: Database) -> AccountId:
-    return store_account(stored).id
 
 
 def take(

@@ -1,28 +1,14 @@
 """The token columns in Postgres: one lease for the fleet, generations, faults; everything sealed."""
 
-from collections.abc import Iterator
-
 import pytest
 from sqlalchemy import text
 
-from tests.amazon.accounts import CREDENTIALS, VAULT, store_account
+from tests.amazon.accounts import CREDENTIALS, VAULT
 from worker.core.ids import AccountId
 from worker.database import Database
 from worker.secrets import Secret
 from worker.store import tokens
 from worker.store.tokens import Claim
-
-
-@pytest.fixture
-def stored(database: str) -> Iterator[Database]:
-    opened = Database(database)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def account_id(stored: Database) -> AccountId:
-    return store_account(stored).id
 
 
 def look(stored: Database, account_id: AccountId) -> tokens.Held:
