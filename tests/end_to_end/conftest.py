@@ -16,6 +16,8 @@ SPEED = 3600
 @pytest.fixture
 def fast_simulator(start_simulator: Callable[..., Simulator]) -> Simulator:
     simulator = start_simulator(speed=SPEED)
+    # An hour of ours: a token of a second grows old between two statements of a busy machine.
+    simulator.set_limits(token_seconds=3600 * SPEED)
     stock(simulator)
     return simulator
 

@@ -49,7 +49,6 @@ def test_four_processes_keep_to_each_sellers_quota_and_renew_each_token_once(
 ) -> None:
     connect(simulated, fast_simulator, tmp_path, name=SECOND_NAME, seller=SECOND_SELLER)
     stock(fast_simulator, SECOND_SELLER)
-    fast_simulator.set_limits(token_seconds=3600 * 3600)
     groups = [worker(simulated, "--processes", "2", "--threads", "4") for _ in range(2)]
     for group in groups:
         group.wait_ready()

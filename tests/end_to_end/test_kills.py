@@ -94,7 +94,6 @@ def assert_told_with_one_id(upstream: Upstream, ids: set[str]) -> None:
 def test_a_feed_whose_sender_was_killed_is_found_at_amazon_and_not_sent_again(
     upstream: Upstream, worker: StartWorker, simulated: Mapping[str, str], fast_simulator: Simulator, ledger: Ledger
 ) -> None:
-    fast_simulator.set_limits(token_seconds=3600 * 3600)  # an hour of ours: the call must not be refused for its slowness
     running = worker(simulated).wait_ready()
     upstream.listen()
     fault = fast_simulator.fault("slow", operation="createFeed", seconds=3)
