@@ -22,7 +22,7 @@ def run(bench: Bench, pairs: int) -> list[Figure]:
     for _ in range(pairs):
         ours, resident = _ours(bench, messages, skus)
         raw = _raw(bench, messages, skus)
-        naive = _naive(bench, messages // 20, skus)
+        naive = _naive(bench, messages // 50, skus)
         print(f"  staging: ours {ours:,.0f}/s, raw pika {raw:,.0f}/s, one transaction a message {naive:,.0f}/s, {resident:.0f} MiB")
         to_raw.append(ours / raw)
         to_naive.append(ours / naive)
