@@ -53,7 +53,7 @@ class WorkerProcess:
     def logged(self, event: str) -> list[dict[str, Any]]:
         return [line for line in self.logs() if line.get("event") == event]
 
-    def http_port(self, within_seconds: float = 20) -> int:
+    def http_port(self, within_seconds: float = 60) -> int:
         def port() -> int | None:
             self._must_run()
             return next((int(line["port"]) for line in self.logged("http_listening")), None)
@@ -74,7 +74,7 @@ class WorkerProcess:
     def is_ready(self) -> bool:
         return self.get("/readyz")[0] == 200
 
-    def wait_ready(self, within_seconds: float = 30) -> "WorkerProcess":
+    def wait_ready(self, within_seconds: float = 60) -> "WorkerProcess":
         def ready() -> bool:
             self._must_run()
             return self.is_ready()
