@@ -12,11 +12,11 @@ from ops.simulator.control import Simulator
 from worker.broker import topology
 from worker.broker.publisher import Publisher
 
-LINGER_SECONDS = 20
+LINGER_SECONDS = 60
 """Time enough for all versions to arrive before the first feed is cut, so that none is in flight when a newer one comes."""
 
 SPEED = 600
-GIVE_UP_SECONDS = 120
+GIVE_UP_SECONDS = 240
 
 
 def run(bench: Bench, _pairs: int) -> list[Figure]:
