@@ -55,7 +55,7 @@ def test_four_processes_keep_to_each_sellers_quota_and_renew_each_token_once(
     rounds, skus = 6, 50
 
     for number in range(1, rounds + 1):
-        upstream.publish_fast(
+        upstream.publish_many(
             event(f"{name}-{sku}-{number}", {"connection": name, "sku": f"MUG-{sku}", "quantity": number}, sequence=number)
             for name in ("US shop", SECOND_NAME)
             for sku in range(1, skus + 1)

@@ -25,6 +25,7 @@ def interleaved(upstream: Upstream, garbage: Iterable[Garbage]) -> list[str]:
     """Publish each piece of *garbage* with a good message behind it; return the ids of the good ones."""
     good = []
     with upstream.channel() as channel:
+        channel.confirm_delivery()
         for number, bad in enumerate(garbage, 1):
             upstream.publish_raw(channel, bad.body, bad.properties)
             good.append(f"good-{number}")
@@ -62,6 +63,7 @@ def test_a_refused_delivery_is_shown_with_its_bytes_its_fault_and_the_remedy(
 ) -> None:
     worker(simulated).wait_ready()
     with upstream.channel() as channel:
+        channel.confirm_delivery()
         upstream.publish_raw(channel, b'{"price": 1,99}\0\xff', pika.BasicProperties(content_type=STRUCTURED))
     eventually(lambda: ledger.rows("SELECT FROM rejected"), 20)
 
@@ -92,6 +94,7 @@ def test_garbage_among_the_wake_ups_stops_nothing(upstream: Upstream, worker: St
     running = worker(simulated).wait_ready()
     upstream.listen()
     with upstream.channel() as channel:
+        channel.confirm_delivery()
         for body in (b"", b"{", b"{}", b"[]", b"1", b'{"actor_name": "submit_feed"}', b"\xff"):
             channel.basic_publish("", "feedline.work", body)
 

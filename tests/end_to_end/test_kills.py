@@ -61,7 +61,7 @@ def test_no_kill_loses_or_doubles_a_message(
     for chunk in chunks(published, len(published) // KILLS):
         seen.update(chunk)
         killed_at = chance.randint(ledger.staged(), len(seen))
-        upstream.publish_fast(version.event() for version in chunk)
+        upstream.publish_many(version.event() for version in chunk)
         eventually(partial(has_staged, ledger, killed_at), 30)
         running.kill9()
         ledger.let_claims_run_out()

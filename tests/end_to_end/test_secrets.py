@@ -80,10 +80,8 @@ def test_no_secret_comes_out_anywhere(
 COMMANDS = (
     ("status", "--json"),
     ("settings",),
-    ("doctor",),
     ("connection", "show", NAME, "--json"),
     ("connection", "test", NAME),
-    ("feeds", "--json"),
     ("results", "--connection", NAME, "--json"),
     ("trace", "m1", "--json"),
 )

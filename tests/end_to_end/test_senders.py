@@ -66,6 +66,7 @@ def test_every_form_of_a_message_is_taken_from_one_queue(
     upstream.listen()
 
     with upstream.channel() as channel:
+        channel.confirm_delivery()
         send_with_cloudevents_sdk(channel)
         send_by_hand(channel)
     send_with_dramatiq(vhost)

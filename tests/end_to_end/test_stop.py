@@ -18,7 +18,7 @@ def test_a_worker_asked_to_stop_in_the_middle_loses_nothing(
     running = worker(settings).wait_ready()
     upstream.listen()
     messages = 3_000
-    upstream.publish_fast(event(f"m{number}", {"sku": f"MUG-{number % 200 + 1}", "quantity": number}) for number in range(1, messages + 1))
+    upstream.publish_many(event(f"m{number}", {"sku": f"MUG-{number % 200 + 1}", "quantity": number}) for number in range(1, messages + 1))
     eventually(ledger.staged, 20)
 
     assert running.terminate(within_seconds=10) == 0
