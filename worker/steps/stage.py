@@ -248,7 +248,7 @@ def _logged(
         read.connection,
         None if connection is None else connection.id,
         key,
-        list(facets.values),
+        messages.array_of(tuple(facets.values)),
         read.sequence if isinstance(read, Message) else None,
         read.time if isinstance(read, Message) else None,
         read.traceparent if isinstance(read, Message) else None,

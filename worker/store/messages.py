@@ -30,7 +30,7 @@ class Known(NamedTuple):
 
 
 class LoggedMessage(NamedTuple):
-    """A row of `message`, in the order of its columns."""
+    """A row of `message`, in the order of its columns. `facets` as `array_of` writes them."""
 
     id: MessageId
     received_at: datetime
@@ -40,7 +40,7 @@ class LoggedMessage(NamedTuple):
     connection: str | None
     connection_id: int | None
     key: str | None
-    facets: Sequence[str]
+    facets: str
     sequence: int | None
     time: datetime | None
     traceparent: str | None
@@ -104,12 +104,12 @@ def log(tx: Transaction, messages: Iterable[LoggedMessage]) -> None:
         tx,
         "message (id, received_at, source, external_id, type, connection, connection_id, key, facets, sequence, time, traceparent, "
         "warnings, body)",
-        (message._replace(facets=_array(tuple(message.facets))) for message in messages),
+        messages,
     )
 
 
 @lru_cache(maxsize=1024)
-def _array(names: tuple[str, ...]) -> str:
+def array_of(names: tuple[str, ...]) -> str:
     """Return names of facets as Postgres writes an array of them. They are few, and psycopg would escape them anew for every row."""
     return "{" + ",".join('"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"' for name in names) + "}"
 
