@@ -115,6 +115,11 @@ FAULTS: Final = _catalogue(
         "The SKU {value} is not valid: {reason}",
         "Send a SKU of 1 to 40 printable characters, with the connection's prefix counted.",
     ),
+    Fault(
+        "CARRIER_REQUIRED",
+        "The parcel has no carrier: the field carrier is empty, and the tracking number names none. Amazon needs one.",
+        "Send carrier, or map it to a value.",
+    ),
     # The connection and its template.
     Fault(
         "CONNECTION_UNKNOWN",

@@ -14,6 +14,7 @@ from worker.core.issues import Issue, issue
 from worker.core.json import JsonObject, JsonValue
 from worker.core.rules import Rule, holds, text
 from worker.core.targets import Spec, TemplateKind, Way, target
+from worker.core.texts import folded
 
 MappingSet = Mapping[str, JsonValue]
 """An exact look-up table: case and spacing of a key count. Numbers and booleans are looked up as JSON spells them."""
@@ -155,7 +156,7 @@ def _field(name: str, option: str | None = None) -> Resolver:
 
 def _looked_up(field: str, set_name: str, entries: MappingSet) -> Resolver:
     read = reader(field)
-    near = {_folded(key): key for key in entries}
+    near = {folded(key): key for key in entries}
 
     def look_up(data: JsonObject) -> Result:
         key = read(data)
@@ -164,15 +165,11 @@ def _looked_up(field: str, set_name: str, entries: MappingSet) -> Resolver:
         spelt = text(key)
         if spelt in entries:
             return Found(entries[spelt], field)
-        close = near.get(_folded(spelt))
+        close = near.get(folded(spelt))
         hint = f": its key {close!r} differs only by case or spacing" if close is not None else ""
         return issue("MAPPING_KEY_UNKNOWN", field=field, value=spelt, limit=set_name, reason=hint)
 
     return look_up
-
-
-def _folded(key: str) -> str:
-    return "".join(key.split()).casefold()
 
 
 def _option(kind: TemplateKind, name: str, spec: Spec) -> Resolver:

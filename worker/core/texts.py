@@ -16,3 +16,8 @@ def unwanted_character(text: str) -> str | None:
 
 def _is_noncharacter(character: str) -> bool:
     return 0xFDD0 <= ord(character) <= 0xFDEF or ord(character) & 0xFFFE == 0xFFFE
+
+
+def folded(text: str) -> str:
+    """Return *text* without its spaces and its case: two texts that fold to the same are near misses of each other (R112)."""
+    return "".join(text.split()).casefold()

@@ -1,0 +1,181 @@
+"""Which carrier and method go to Amazon with a parcel: mapped value, normalisation, detection, Amazon's code.
+
+Requirement rows R82-R84, R91-R96, R103-R112. A decision is stored with its shipment, so that it can be seen and explained.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+import msgspec
+
+from worker.core import carrier_rules
+from worker.core.carrier_codes import CARRIER_CODES, OTHER, near_code
+from worker.core.detection import Detection
+from worker.core.issues import Issue, issue
+from worker.core.message_data import MOST_SHIPMENT_CHARACTERS
+from worker.core.texts import folded
+
+if TYPE_CHECKING:
+    from worker.core.connections import Normalization, SyncOrders
+
+PROFILES: Final[Mapping[str, Callable[[str], Detection]]] = {carrier_rules.PROFILE: carrier_rules.detect}
+
+
+class Service(msgspec.Struct, frozen=True):
+    """A carrier and its method as one side names them. Empty: not named."""
+
+    carrier: str
+    method: str
+
+
+class NearMiss(msgspec.Struct, frozen=True):
+    """A *value* that would have been *near* but for case or spacing; it counts as another value (R96, R112)."""
+
+    of: Literal["normalize carrier", "normalize service", "carrier code"]
+    value: str
+    near: str
+
+
+class Decision(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What goes to Amazon for one parcel, and how it came to that. JSON-able, all of it facts; `reasons` puts it in words.
+
+    mapped: what the template made of the message. normalized: the same after normalisation, None where that changed nothing.
+    auto_detect: whether detection is followed. detection: what the number says by the connection's profile, followed or not.
+    conflict: what the other profile says of the number, where it says something else (A6).
+    overridden: detection replaced the mapped carrier or method. preserved_method, erased_method: a mapped method that a
+    detection without a method left standing, or took away (A4, A5). carrier, method: the final ones.
+
+    carrier_code, carrier_name, shipping_method, tracking_number: the elements of FulfillmentData; None: left out. The code is
+    in Amazon's list to the letter, else it is Other, and only then there is a carrier_name (R104).
+    faults: why this cannot be sent, each with its field; such a message is invalid.
+    """
+
+    mapped: Service
+    normalized: Service | None = None
+    auto_detect: bool
+    detection: Detection
+    conflict: Detection | None = None
+    overridden: bool = False
+    preserved_method: str | None = None
+    erased_method: str | None = None
+    near_misses: tuple[NearMiss, ...] = ()
+    carrier: str
+    method: str
+    carrier_code: str
+    carrier_name: str | None = None
+    shipping_method: str | None = None
+    tracking_number: str | None = None
+    faults: tuple[Issue, ...] = ()
+
+    @property
+    def sent(self) -> tuple[str, str | None, str | None, str | None]:
+        """The four elements that Amazon sees: two decisions that agree in them are the same update."""
+        return self.carrier_code, self.carrier_name, self.shipping_method, self.tracking_number
+
+
+Decide = Callable[[str, str, str], Decision]
+"""From mapped carrier, mapped method and tracking number ("": not given) to what goes to Amazon."""
+
+
+def decide(carrier: str, method: str, tracking_number: str, settings: "SyncOrders") -> Decision:
+    """Return what goes to Amazon for one parcel. For many, keep the `decider` of the settings."""
+    return decider(settings)(carrier, method, tracking_number)
+
+
+def decider(settings: "SyncOrders") -> Decide:
+    """Return the function that decides under *settings*: auto_detect_carrier, carrier_profile and normalize are read.
+
+    The mapped value is normalised first. With detection on, what the number says then takes its place (R92); where the number
+    says nothing the mapping decides (R94), and likewise with detection off (R93).
+    """
+    carriers = _Normalizer("carrier", settings.normalize)
+    services = _Normalizer("service", settings.normalize)
+    detect = PROFILES[settings.carrier_profile]
+
+    def decided(carrier: str, method: str, tracking_number: str) -> Decision:
+        mapped = Service(carrier, method)
+        misses: list[NearMiss] = []
+        normal = Service(carriers.normal(carrier, misses), services.normal(method, misses))
+        sent_number = "".join(tracking_number.split())
+        detection = detect(sent_number.upper())
+        final = _final(normal, detection) if settings.auto_detect_carrier else _Final(normal)
+        code, name = _code(final.service.carrier, misses)
+        return Decision(
+            mapped=mapped,
+            normalized=None if normal == mapped else normal,
+            auto_detect=settings.auto_detect_carrier,
+            detection=detection,
+            conflict=_conflict(detection, sent_number.upper()),
+            overridden=final.service != normal,
+            preserved_method=final.preserved,
+            erased_method=final.erased,
+            near_misses=tuple(misses),
+            carrier=final.service.carrier,
+            method=final.service.method,
+            carrier_code=code,
+            carrier_name=name,
+            shipping_method=final.service.method if final.service.method.strip() else None,
+            tracking_number=sent_number or None,
+            faults=_faults(final.service, sent_number),
+        )
+
+    return decided
+
+
+class _Normalizer:
+    """The normalisation of one target. Keys are exact, case and spacing count; of equal keys the first wins (R95, R96)."""
+
+    def __init__(self, target: Literal["carrier", "service"], rules: "tuple[Normalization, ...]") -> None:
+        self._of: Literal["normalize carrier", "normalize service"] = "normalize carrier" if target == "carrier" else "normalize service"
+        self._exact = {rule.from_: rule.to for rule in reversed(rules) if rule.target == target}
+        self._near = {folded(key): key for key in self._exact}
+
+    def normal(self, value: str, misses: list[NearMiss]) -> str:
+        if value in self._exact:
+            return self._exact[value]
+        near = self._near.get(folded(value)) if self._near else None
+        if near is not None:
+            misses.append(NearMiss(self._of, value, near))
+        return value
+
+
+class _Final(NamedTuple):
+    service: Service
+    preserved: str | None = None
+    erased: str | None = None
+
+
+def _final(mapped: Service, detection: Detection) -> _Final:
+    if detection.carrier is None:
+        return _Final(mapped)
+    if detection.preserves_method and mapped.carrier == detection.carrier:
+        return _Final(mapped, preserved=mapped.method or None)
+    erased = mapped.method if mapped.method and not detection.method else None
+    return _Final(Service(detection.carrier, detection.method), erased=erased)
+
+
+def _conflict(detection: Detection, number: str) -> Detection | None:
+    if not number:
+        return None
+    others = (profile(number) for name, profile in PROFILES.items() if name != detection.profile)
+    return next((other for other in others if not detection.agrees_with(other)), None)
+
+
+def _code(carrier: str, misses: list[NearMiss]) -> tuple[str, str | None]:
+    """Return CarrierCode and CarrierName. A near miss of a code is another carrier: Amazon compares to the letter."""
+    if carrier in CARRIER_CODES and carrier != OTHER:
+        return carrier, None
+    near = near_code(carrier)
+    if near is not None and near != carrier:
+        misses.append(NearMiss("carrier code", carrier, near))
+    return OTHER, carrier
+
+
+def _faults(final: Service, number: str) -> tuple[Issue, ...]:
+    """Amazon needs a carrier with every parcel's data, and takes at most 50 characters of each text."""
+    faults = [] if final.carrier.strip() else [issue("CARRIER_REQUIRED", field="carrier", value=final.carrier)]
+    for field, text in (("carrier", final.carrier), ("method", final.method), ("tracking_number", number)):
+        if len(text) > MOST_SHIPMENT_CHARACTERS:
+            reason = f"it has {len(text)} characters, and Amazon takes {MOST_SHIPMENT_CHARACTERS}."
+            faults.append(issue("FIELD_INVALID", field=field, value=text, reason=reason))
+    return tuple(faults)
