@@ -19,6 +19,7 @@ from ops.simulator.clock import exact_time, parse_time
 from ops.simulator.faults import KINDS, Rule
 from ops.simulator.feed_queue import Feed
 from ops.simulator.limits import changed
+from ops.simulator.products import Product
 from ops.simulator.world import World
 
 _Body = TypeVar("_Body")
@@ -124,6 +125,24 @@ def _item_shown(item: Item, *, full: bool) -> JsonObject:
         shape["status"] = [*status_of(item, attributes)]
         shape["attributes"] = {name: [*instances] for name, instances in attributes.items()}
     return shape
+
+
+async def get_history(world: World, http: HttpRequest) -> object:
+    """Every submission for the shelf, oldest first; ?sku= those of one SKU."""
+    world.settle()
+    history = world.catalogue.history(http.path_params["seller_id"], http.path_params["marketplace_id"])
+    return [{**msgspec.to_builtins(one), "at": exact_time(one.at)} for one in history.of(http.query_params.get("sku"))]
+
+
+async def put_products(world: World, http: HttpRequest) -> object:
+    """A list of products that offers can be attached to; those not named stay."""
+    products = _read(http, await http.body(), list[Product])
+    return {"put": scenario.register_products(world, http.path_params["marketplace_id"], products)}
+
+
+async def get_products(world: World, http: HttpRequest) -> object:
+    world.settle()
+    return list(world.catalogue.products(http.path_params["marketplace_id"]))
 
 
 async def get_calls(world: World, http: HttpRequest) -> object:
@@ -288,6 +307,9 @@ _HANDLERS: tuple[tuple[str, str, _Handler], ...] = (
     ("PUT", _SHELF, put_catalogue),
     ("GET", _SHELF, get_catalogue),
     ("GET", f"{_SHELF}/item", get_item),
+    ("GET", f"{_SHELF}/history", get_history),
+    ("PUT", "/products/{marketplace_id}", put_products),
+    ("GET", "/products/{marketplace_id}", get_products),
     ("GET", "/calls", get_calls),
     ("GET", "/calls/counts", get_call_counts),
     ("GET", "/feeds", get_feeds),

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from ops.simulator.answers import Json, JsonObject
+from ops.simulator.identifiers import LENGTHS, is_right
 from ops.simulator.marketplaces import FBA_CHANNELS, Marketplace, decimals
 
 Severity = Literal["ERROR", "WARNING", "INFO"]
@@ -230,7 +231,6 @@ CONDITIONS = frozenset(
         "used_acceptable", "collectible_like_new", "collectible_very_good", "collectible_good", "collectible_acceptable", "club_club",
     }
 )  # fmt: skip
-IDENTIFIER_TYPES = frozenset({"upc", "ean", "gtin", "isbn", "jan", "minsan"})
 
 
 def _condition(instance: JsonObject, scene: Scene) -> Iterator[Issue]:
@@ -242,12 +242,13 @@ def _condition(instance: JsonObject, scene: Scene) -> Iterator[Issue]:
 def _identifier(instance: JsonObject, scene: Scene) -> Iterator[Issue]:
     name = "externally_assigned_product_identifier"
     yield from _marketplace(instance, scene, name)
-    if instance.get("type") not in IDENTIFIER_TYPES:
+    kind, number = instance.get("type"), instance.get("value")
+    if not isinstance(kind, str) or kind not in LENGTHS:
         # Neither identifier was understood: Amazon asks for both.
         yield required(name)
         yield required("merchant_suggested_asin")
-    elif not isinstance(value := instance.get("value"), str) or not value.isalnum():
-        yield invalid(f"{name}.value")
+    elif not isinstance(number, str) or not is_right(kind, number):
+        yield invalid(f"{name}.value", f" It is no {kind.upper()}: its length or its check digit is wrong.")
 
 
 def _asin(instance: JsonObject, scene: Scene) -> Iterator[Issue]:

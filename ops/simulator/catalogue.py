@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
 from ops.simulator.answers import Json, JsonObject, decode, encode
 from ops.simulator.attributes import Issue
+from ops.simulator.history import History
 from ops.simulator.marketplaces import Marketplace
+from ops.simulator.matching import not_enough
 from ops.simulator.patches import Instances, patched
+from ops.simulator.products import Products
 
 Attributes = dict[str, Instances]
 
@@ -40,6 +43,7 @@ class Item:
     created_at: float
     updated_at: float
     asin: str | None = None
+    product_title: str | None = None
     fba_quantity: int | None = None
     is_stranded: bool = False
     last_feed_id: str | None = None
@@ -72,14 +76,20 @@ class Catalogue:
 
     def __init__(self) -> None:
         self._items: dict[tuple[str, str], dict[str, Item]] = {}
+        self._histories: dict[tuple[str, str], History] = {}
+        self._products: dict[str, Products] = {}
 
     def shelf(self, seller_id: str, marketplace_id: str) -> dict[str, Item]:
         """All items of one seller in one marketplace, by SKU."""
         return self._items.setdefault((seller_id, marketplace_id), {})
 
-    def sizes(self) -> Iterator[tuple[str, str, int]]:
-        for (seller_id, marketplace_id), shelf in self._items.items():
-            yield seller_id, marketplace_id, len(shelf)
+    def history(self, seller_id: str, marketplace_id: str) -> History:
+        """What was submitted to that shelf."""
+        return self._histories.setdefault((seller_id, marketplace_id), History())
+
+    def products(self, marketplace_id: str) -> Products:
+        """Amazon's own products, the same for all sellers of a marketplace."""
+        return self._products.setdefault(marketplace_id, Products())
 
 
 def apply_patches(item: Item, patches: Sequence[Patch], *, survivors: Collection[str] = ()) -> None:
@@ -90,6 +100,8 @@ def apply_patches(item: Item, patches: Sequence[Patch], *, survivors: Collection
     """
     attributes = item.attributes
     for op, name, instances in patches:
+        if name == "fulfillment_availability" and op != "delete" and any(map(_is_fba, instances)) and item.fba_quantity is None:
+            item.fba_quantity = 0  # Amazon fulfils from now on, as soon as stock has reached it
         taken = [_without_fba_quantity(instance) for instance in instances] if name == "fulfillment_availability" else instances
         attributes[name] = patched(attributes.get(name, []), op, name, taken, survivors if name == "purchasable_offer" else ())
         if name == "fulfillment_availability" and op != "delete" and any(map(_is_default, taken)):
@@ -172,9 +184,7 @@ def issues_of(item: Item, attributes: Attributes) -> list[Issue]:
     """Issues of the item itself, found after a submission was accepted."""
     issues = list(item.later_issues)
     if not item.is_listing:
-        issues.append(
-            Issue("8560", "There is not enough information to match an ASIN or to create one.", attribute="merchant_suggested_asin")
-        )
+        issues.append(not_enough("merchant_suggested_asin"))
     offer = consumer_offer(attributes)
     price, floor = price_of(offer, "our_price"), price_of(offer, "minimum_seller_allowed_price")
     if price is not None and floor is not None and floor > price:

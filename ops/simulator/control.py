@@ -127,6 +127,23 @@ class Simulator:
         found: dict[str, Any] = _checked(status, body)
         return found
 
+    def history(self, seller_id: str, marketplace_id: str, sku: str | None = None) -> list[dict[str, Any]]:
+        """What was submitted for a SKU (or all), oldest first: operation, attributes named, outcome, feed; see `history.Submitted`."""
+        found: list[dict[str, Any]] = self.call("GET", f"/catalogue/{quote(seller_id)}/{marketplace_id}/history", sku=sku)
+        return found
+
+    def put_products(self, marketplace_id: str, products: Iterable[Mapping[str, object]]) -> int:
+        """Make products of Amazon's known (`asin`, and `title`, `product_type`, `identifiers`); how many.
+
+        An offer for another ASIN or identifier is refused with 8560 and 13013, unless `set_limits(unregistered_products="known")`.
+        The ASIN of a listing put into a catalogue is known, too.
+        """
+        return int(self.call("PUT", f"/products/{marketplace_id}", list(products))["put"])
+
+    def products(self, marketplace_id: str) -> dict[str, dict[str, Any]]:
+        """Every registered product by ASIN, those that publishing made included."""
+        return {product["asin"]: product for product in self.call("GET", f"/products/{marketplace_id}")}
+
     def fault(self, kind: str, **rule: object) -> int:
         """Add a fault (see `faults.KINDS` and `faults.Rule`), and return its id."""
         return int(self.call("POST", "/faults", {"kind": kind, **rule})["id"])

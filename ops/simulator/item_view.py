@@ -32,6 +32,8 @@ def _summaries(item: Item, attributes: Attributes, marketplace: Marketplace) -> 
         instances = attributes.get(name)
         if instances and isinstance(instances[0].get("value"), str):
             summary[key] = instances[0]["value"]
+    if item.product_title is not None:
+        summary["itemName"] = item.product_title
     if item.fba_quantity is not None and item.asin is not None:
         summary["fnSku"] = f"X0{item.asin[2:]}"
     return [summary | {"createdDate": exact_time(item.created_at), "lastUpdatedDate": exact_time(item.updated_at)}]

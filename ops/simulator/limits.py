@@ -44,8 +44,14 @@ class Limits(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     withdrawn_product_types: list[str] = []
     """Suddenly "invalid or not supported", as happens."""
     extra_attributes: list[str] = []
+    unregistered_products: Literal["unknown", "known"] = "unknown"
+    """Whether a right ASIN or identifier that was never registered is taken for one of Amazon's products."""
     unknown_asins: list[str] = []
-    """Well-formed ASINs are taken to exist, but for these."""
+    """ASINs that do not exist, whatever else is said."""
+    unmatched_offer: Literal["reject", "item_issue"] = "reject"
+    """An offer without a product: refused in the report, or accepted and then an issue of an incomplete listing."""
+    facts_in_an_offer: Literal["ignore", "refuse"] = "ignore"
+    """What becomes of facts of the product, such as item_name, in a submission of LISTING_OFFER_ONLY."""
 
 
 def changed(limits: Limits, changes: dict[str, object]) -> Limits:

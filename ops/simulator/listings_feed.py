@@ -6,18 +6,17 @@ Source: listings-feed-schema-v2.json and listings-feed-processing-report-schema-
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from ops.simulator.answers import Json, JsonObject, decode, encode
 from ops.simulator.attributes import Issue
-from ops.simulator.faults import Rule
 from ops.simulator.feed_schema import MAX_MESSAGE_ID, header_fault, message_fault
 from ops.simulator.item_view import shown
-from ops.simulator.processing import Processed, Processor, Surroundings
-from ops.simulator.submissions import Operation, Shelf, Submission, apply, judged
+from ops.simulator.processing import Processed, Processor, Surroundings, effective
+from ops.simulator.submissions import Operation, Shelf, Submission, apply, judged, submitted
 
 FEED_TYPE = "JSON_LISTINGS_FEED"
 
@@ -76,33 +75,50 @@ def _feed_level_issue(feed: Json, around: Surroundings) -> Issue | None:
 @dataclass(slots=True)
 class _Tally:
     issues: list[Json] = field(default_factory=list)
-    accepted: list[Submission] = field(default_factory=list)
-    invalid: int = 0
+    judged: list[tuple[int | None, Submission]] = field(default_factory=list)
+    malformed: int = 0
+    """Messages that break the schema: nothing can be said of them but that."""
+
+    @property
+    def accepted(self) -> int:
+        return sum(submission.is_accepted for _, submission in self.judged)
+
+    @property
+    def invalid(self) -> int:
+        return self.malformed + len(self.judged) - self.accepted
 
 
 def _process_messages(header: JsonObject, messages: Sequence[Json], around: Surroundings) -> Processed:
     tally = _judge(messages, around.shelf)
-    for submission in _to_apply(tally.accepted, around.faults):
-        item = apply(around.shelf, submission, around.real)
-        if item is not None:
-            item.last_feed_id = around.feed_id
+    _apply(tally, around)
     fatal = around.faults.get("feed_fatal")
-    processed = Processed("DONE" if fatal is None else "FATAL", None, len(tally.accepted), tally.invalid)
+    processed = Processed("DONE" if fatal is None else "FATAL", None, tally.accepted, tally.invalid)
     if fatal is None or fatal.report:
         processed.report = encode(_whole_report(header, messages, tally, around))
     return processed
+
+
+def _apply(tally: _Tally, around: Surroundings) -> None:
+    """Write what takes effect, and keep the history of every submission."""
+    accepted = [submission for _, submission in tally.judged if submission.is_accepted]
+    taking_effect = {submission.sku for submission in effective(accepted, around.faults, lambda submission: submission.sku)}
+    for message_id, submission in tally.judged:
+        is_applied = submission.is_accepted and submission.sku in taking_effect
+        if is_applied and (item := apply(around.shelf, submission, around.real)) is not None:
+            item.last_feed_id = around.feed_id
+        around.shelf.history.add(submitted(submission, around.real, is_applied=is_applied, feed_id=around.feed_id, message_id=message_id))
 
 
 def _whole_report(header: JsonObject, messages: Sequence[Json], tally: _Tally, around: Surroundings) -> JsonObject:
     if "issue_for_unknown_message" in around.faults:
         unknown = max((_message_id(message) or 0 for message in messages), default=0) + 1_000_000
         tally.issues.append(_issue_shown(Issue("4000000", "An internal error has occurred. Try again."), unknown % MAX_MESSAGE_ID + 1))
-    report = _report(around, header, tally.issues, len(tally.accepted), tally.invalid)
+    report = _report(around, header, tally.issues, tally.accepted, tally.invalid)
     summary = report["summary"]
     assert isinstance(summary, dict)
     _include_items(report, summary, header, [sku for sku in map(_sku, messages) if sku], around.shelf)
     if "counters_off" in around.faults:
-        summary |= {"messagesProcessed": len(tally.accepted) + tally.invalid + 1, "messagesInvalid": tally.invalid + 1}
+        summary |= {"messagesProcessed": tally.accepted + tally.invalid + 1, "messagesInvalid": tally.invalid + 1}
     return report
 
 
@@ -114,7 +130,7 @@ def _judge(messages: Sequence[Json], shelf: Shelf) -> _Tally:
         message_id, sku = _message_id(message), _sku(message)
         text = message_fault(message)
         if text is not None:
-            tally.invalid += 1
+            tally.malformed += 1
             tally.issues.append(_issue_shown(Issue("4002008", text), message_id, sku))
             continue
         assert isinstance(message, dict)
@@ -127,10 +143,7 @@ def _judge(messages: Sequence[Json], shelf: Shelf) -> _Tally:
         if skus[sku] > 1:
             submission.issues.append(Issue("4002008", "The 'sku' attribute is not unique in the feed."))
         tally.issues.extend(_issue_shown(issue, message_id, sku) for issue in submission.issues)
-        if submission.is_accepted:
-            tally.accepted.append(submission)
-        else:
-            tally.invalid += 1
+        tally.judged.append((message_id, submission))
     return tally
 
 
@@ -142,17 +155,6 @@ def _message_id(message: Json) -> int | None:
 def _sku(message: Json) -> str | None:
     sku = message.get("sku") if isinstance(message, dict) else None
     return sku if isinstance(sku, str) and sku else None
-
-
-def _to_apply(accepted: Sequence[Submission], faults: Mapping[str, Rule]) -> Sequence[Submission]:
-    """Those of the accepted submissions that really take effect."""
-    silent = faults.get("accepted_not_applied")
-    if silent is not None:
-        accepted = [] if silent.skus is None else [submission for submission in accepted if submission.sku not in silent.skus]
-    fatal = faults.get("feed_fatal")
-    if fatal is None or fatal.apply == "all":
-        return accepted
-    return accepted[::2] if fatal.apply == "some" else []
 
 
 def _issue_shown(issue: Issue, message_id: int | None = None, sku: str | None = None) -> JsonObject:

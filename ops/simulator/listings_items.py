@@ -12,7 +12,7 @@ from ops.simulator.marketplaces import Marketplace
 from ops.simulator.operations import Operation, Request
 from ops.simulator.quota import Plan
 from ops.simulator.submissions import Operation as Write
-from ops.simulator.submissions import Submission, apply, judged
+from ops.simulator.submissions import Submission, apply, judged, submitted
 from ops.simulator.world import World
 
 _ITEM = "/listings/2021-08-01/items/{sellerId}/{sku}"
@@ -94,8 +94,11 @@ def _write(world: World, request: Request, operation: Write, body: JsonObject) -
         raise Refusal(404, "NOT_FOUND", f"SKU '{sku}' not found in marketplace {marketplace.id}", details=None)
     submission = judged(shelf, sku, operation, body)
     silent = world.faults.strike("accepted_not_applied", operation=request.operation, seller=seller_id) if not is_preview else None
-    if submission.is_accepted and not is_preview and silent is None:
+    is_applied = submission.is_accepted and not is_preview and silent is None
+    if is_applied:
         apply(shelf, submission, world.clock.real())
+    if not is_preview:
+        shelf.history.add(submitted(submission, world.clock.real(), is_applied=is_applied))
     return Answer(200, _submission_shown(submission, is_preview=is_preview))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from ops.simulator.faults import Rule
 from ops.simulator.submissions import Shelf
+
+_Message = TypeVar("_Message")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +42,14 @@ class Processor(NamedTuple):
     count: Callable[[bytes], int]
     process: Callable[[bytes, Surroundings], Processed]
     report_type: str
+
+
+def effective(accepted: Sequence[_Message], faults: Mapping[str, Rule], key: Callable[[_Message], str]) -> Sequence[_Message]:
+    """Those of the *accepted* messages that really take effect. *key*: the SKU or order that a rule's `skus` names."""
+    silent = faults.get("accepted_not_applied")
+    if silent is not None:
+        accepted = [] if silent.skus is None else [message for message in accepted if key(message) not in silent.skus]
+    fatal = faults.get("feed_fatal")
+    if fatal is None or fatal.apply == "all":
+        return accepted
+    return accepted[::2] if fatal.apply == "some" else []

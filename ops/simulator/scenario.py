@@ -14,6 +14,7 @@ from ops.simulator.faults import Rule
 from ops.simulator.limits import changed
 from ops.simulator.marketplaces import MARKETPLACES
 from ops.simulator.product_type_names import GENERIC
+from ops.simulator.products import Product
 from ops.simulator.quota import Account
 from ops.simulator.world import World
 
@@ -105,10 +106,16 @@ class _ScenarioCatalogue(ItemsGiven, kw_only=True, forbid_unknown_fields=True):
     marketplace_id: str
 
 
+class _ScenarioProducts(msgspec.Struct, forbid_unknown_fields=True):
+    marketplace_id: str
+    items: list[Product]
+
+
 class Scenario(msgspec.Struct, forbid_unknown_fields=True):
     """A whole scenario file. In YAML write prices in quotes: a bare YAML number is binary."""
 
     sellers: list[_ScenarioSeller] = []
+    products: list[_ScenarioProducts] = []
     catalogue: list[_ScenarioCatalogue] = []
     faults: list[Rule] = []
     limits: dict[str, object] = {}
@@ -128,6 +135,8 @@ def play(world: World, scenario: Scenario) -> None:
     world.limits = changed(world.limits, scenario.limits)
     for seller in scenario.sellers:
         register_seller(world, seller.seller_id, seller)
+    for products in scenario.products:
+        register_products(world, products.marketplace_id, products.items)
     for given in scenario.catalogue:
         stock_shelf(world, given.seller_id, given.marketplace_id, given)
     for rule in scenario.faults:
@@ -144,6 +153,18 @@ def register_seller(world: World, seller_id: str, given: SellerGiven) -> Account
     seller = world.accounts.register(account, given.client_secret, given.refresh_token, given.marketplace_ids)
     seller.store_name = given.store_name or seller.store_name
     return account
+
+
+def register_products(world: World, marketplace_id: str, products: Iterable[Product]) -> int:
+    """Make products of Amazon's own known, that offers can be attached to; say how many."""
+    if marketplace_id not in MARKETPLACES:
+        raise ValueError(f"no such marketplace: {marketplace_id}")
+    known = world.catalogue.products(marketplace_id)
+    count = 0
+    for product in products:
+        known.register(product)
+        count += 1
+    return count
 
 
 def stock_shelf(world: World, seller_id: str, marketplace_id: str, items: Iterable[ItemGiven]) -> int:
@@ -166,5 +187,7 @@ def stock_shelf(world: World, seller_id: str, marketplace_id: str, items: Iterab
         item.rejections = tuple(issue.issue() for issue in given.reject)
         item.later_issues = tuple(issue.issue() for issue in given.issues)
         shelf[given.sku] = item
+        if given.asin is not None:
+            world.catalogue.products(marketplace_id).list_asin(given.asin)
         count += 1
     return count

@@ -52,7 +52,13 @@ class World:
 
     def shelf(self, seller_id: str, marketplace_id: str) -> Shelf:
         """Where submissions of that seller for that marketplace go."""
-        return Shelf(self.catalogue.shelf(seller_id, marketplace_id), MARKETPLACES[marketplace_id], self.limits)
+        return Shelf(
+            self.catalogue.shelf(seller_id, marketplace_id),
+            MARKETPLACES[marketplace_id],
+            self.limits,
+            self.catalogue.products(marketplace_id),
+            self.catalogue.history(seller_id, marketplace_id),
+        )
 
     def plan_of(self, account: Account, operation: str, published: Plan) -> Plan:
         """The usage plan in force."""

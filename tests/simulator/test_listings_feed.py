@@ -274,59 +274,6 @@ def test_included_data_brings_the_items_of_the_feed(client: Client) -> None:
     assert report["header"]["report"] == request
 
 
-def test_an_offer_for_an_asin_is_created_and_replaced_as_a_whole(client: Client) -> None:
-    attributes: dict[str, Any] = {
-        "merchant_suggested_asin": [{"marketplace_id": US, "value": "B07X4K9Y9Z"}],
-        "condition_type": [{"marketplace_id": US, "value": "new_new"}],
-        "purchasable_offer": offer(our_price=price(29.99))["value"],
-        "fulfillment_availability": [{"fulfillment_channel_code": "DEFAULT", "quantity": 5, "lead_time_to_ship_max_days": 1}],
-    }
-    update = {
-        "sku": "A",
-        "operationType": "UPDATE",
-        "productType": "PRODUCT",
-        "requirements": "LISTING_OFFER_ONLY",
-        "attributes": attributes,
-    }
-
-    created = client.process(update)
-    attributes["fulfillment_availability"] = [{"fulfillment_channel_code": "DEFAULT", "quantity": 6}]
-    client.process(update)
-
-    assert counters(created) == accepted(1)
-    item = client.item("A")
-    assert (item["exists_as"], item["asin"], item["price"]) == ("listing", "B07X4K9Y9Z", "29.99")
-    assert (item["quantity"], item["lead_time"]) == (6, None)
-
-
-def test_an_offer_without_its_parts_is_refused_part_by_part(client: Client) -> None:
-    message = {
-        "sku": "A", "operationType": "UPDATE", "productType": "PRODUCT", "requirements": "LISTING_OFFER_ONLY",
-        "attributes": {"externally_assigned_product_identifier": [{"type": 1, "value": "123456789012"}]},
-    }  # fmt: skip
-
-    report = client.process(message)
-
-    missing = [issue["attributeName"] for issue in report["issues"] if issue["code"] == "90220"]
-    assert missing == [
-        "externally_assigned_product_identifier", "merchant_suggested_asin", "condition_type", "purchasable_offer",
-        "fulfillment_availability",
-    ]  # fmt: skip
-
-
-def test_delete_takes_the_listing_away_and_partial_update_replaces_attributes(client: Client) -> None:
-    client.stock({"sku": "D", "quantity": 1}, {"sku": "P", "quantity": 1, "lead_time": 2, "price": "10.00"})
-    partial = {"fulfillment_availability": [{"fulfillment_channel_code": "DEFAULT", "quantity": 4}]}
-
-    client.process(
-        {"sku": "D", "operationType": "DELETE"},
-        {"sku": "P", "operationType": "PARTIAL_UPDATE", "productType": "PRODUCT", "attributes": partial},
-    )
-
-    assert client.simulator.item(client.seller_id, US, "D") is None
-    assert (client.item("P")["quantity"], client.item("P")["lead_time"], client.item("P")["price"]) == (4, None, "10.00")
-
-
 def test_a_feed_as_large_as_amazon_takes_them(simulator: Simulator, client: Client) -> None:
     simulator.put_catalogue(client.seller_id, US, generate={"prefix": "S", "count": 25_000, "quantity": 1, "lead_time": 2})
 

@@ -95,6 +95,7 @@ def test_accepted_and_not_applied_happens_here_too(simulator: Simulator, client:
 def test_an_item_is_put_and_deleted(client: Client) -> None:
     attributes = {
         "item_name": [{"value": "Lamp", "language_tag": "en_US"}],
+        "supplier_declared_has_product_identifier_exemption": [{"value": True}],
         "fulfillment_availability": availability(quantity=2)["value"],
     }
 
