@@ -1,0 +1,66 @@
+"""What the sync_orders template makes of a shipment message: carrier, method and tracking number, before any decision.
+
+Requirement rows R82-R84. Compiled once for a connection's revision.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from worker.core.issues import Issue, issue
+from worker.core.json import JsonObject, JsonValue
+from worker.core.mapping import Found, resolver
+from worker.core.rules import text
+from worker.core.targets import TemplateKind
+from worker.core.texts import unwanted_character
+
+if TYPE_CHECKING:
+    from worker.core.connections import ConnectionSettings
+
+TARGETS: Final = ("carrier", "method", "tracking_number")
+
+
+class MappedShipment(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The three texts as the template has them, "" where the message does not say one; or the faults of the message."""
+
+    carrier: str = ""
+    method: str = ""
+    tracking_number: str = ""
+    faults: tuple[Issue, ...] = ()
+
+
+class ShipmentMapping:
+    """The sync_orders template of one revision, compiled."""
+
+    def __init__(self, settings: "ConnectionSettings") -> None:
+        template = settings.sync_orders.template
+        self._resolvers = tuple(
+            (name, resolver(TemplateKind.SHIPMENTS, name, template[name], rules=settings.rules, mapping_sets=settings.mapping_sets))
+            for name in TARGETS
+        )
+
+    def mapped(self, data: JsonObject) -> MappedShipment:
+        """Return what the template makes of *data*, a shipment message's."""
+        texts = dict.fromkeys(TARGETS, "")
+        faults: list[Issue] = []
+        for name, resolve in self._resolvers:
+            result = resolve(data)
+            if isinstance(result, Issue):
+                faults.append(result)
+            elif isinstance(result, Found):
+                fault = _fault(result.value)
+                if fault is None:
+                    texts[name] = text(result.value)
+                else:
+                    faults.append(issue("FIELD_INVALID", field=result.field, value=result.value, reason=fault))
+        if faults:
+            return MappedShipment(faults=tuple(faults))
+        return MappedShipment(texts["carrier"], texts["method"], texts["tracking_number"])
+
+
+def _fault(value: JsonValue) -> str | None:
+    """Return why *value* is no text for Amazon. A number is one: tracking numbers are sent as JSON numbers, too."""
+    if isinstance(value, bool | list | dict):
+        return "it is neither a text nor a number."
+    character = unwanted_character(text(value))
+    return None if character is None else f"it holds the control character {character}."
