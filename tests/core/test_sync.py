@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.core.connections import ConnectionSettings
+from worker.core.facet_values import money_text
 from worker.core.facets import Facets, Value
 from worker.core.json import JsonObject, decode, encode
 from worker.core.marketplaces import MARKETPLACES
 from worker.core.rules import Rule
-from worker.core.sync import money_text, sync_facets
+from worker.core.sync import sync_facets
 
 US, JP = MARKETPLACES["ATVPDKIKX0DER"], MARKETPLACES["A1VC38T7YXB528"]
 BOTH: Mapping[str, Any] = {"price": {"field": "price"}, "quantity": {"field": "quantity"}, "handling_time": {"field": "handling_time"}}
