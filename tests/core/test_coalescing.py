@@ -205,7 +205,7 @@ def test_an_undecided_change_comes_back_but_for_what_a_newer_message_has_replace
     assert flying is not None
     ledger.note(coalesce(key, arrival(2, sequence=2, price="2.00")))
 
-    ledger.note(coalescing.give_back(key, flying))
+    ledger.note(coalescing.land(key, [(flying, None)]))
 
     assert ledger.ended == {}
     assert pending(key) == {"price": ("2.00", 2), "quantity": (1, 1)}
@@ -217,7 +217,7 @@ def test_an_undecided_message_that_was_replaced_as_a_whole_names_its_winner() ->
     assert flying is not None
     ledger.note(coalesce(key, arrival(2, sequence=2, price="2.00")))
 
-    ledger.note(coalescing.give_back(key, flying))
+    ledger.note(coalescing.land(key, [(flying, None)]))
 
     assert superseded_by(ledger) == {1: 2}
 
@@ -241,7 +241,7 @@ def test_a_warning_is_told_once_and_only_to_the_message_whose_facet_it_is_about(
 
     coalescing.warn(key.pending, [warning])
     coalescing.warn(key.pending, [warning])
-    ended = coalescing.verdict_fates(key.pending, Fate(Outcome.ACCEPTED))
+    ended = coalescing.drop(key.pending, dict.fromkeys(key.pending.facets, Fate(Outcome.ACCEPTED)))
 
     assert {settled.message: settled.issues for settled in ended} == {1: (warning,), 2: ()}
     assert {settled.message: str(settled.outcome) for settled in ended} == {1: "accepted_with_warnings", 2: "accepted"}

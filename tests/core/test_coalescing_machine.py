@@ -8,11 +8,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.core.folding import Ledger, arrival, new_key
 from worker.core import coalescing
-from worker.core.coalescing import Arrival, Change, coalesce, same
+from worker.core.coalescing import Arrival, Change, Flight, coalesce, same
 from worker.core.facets import Value
 from worker.core.outcomes import Fate, Outcome
 
 FACETS = ("price", "quantity", "handling_time")
+OUTCOMES = st.sampled_from([Outcome.ACCEPTED, Outcome.ACCEPTED_WITH_WARNINGS, Outcome.REJECTED, None])
+"""None: Amazon leaves it open."""
 VALUES = st.dictionaries(st.sampled_from(FACETS), st.integers(0, 3), max_size=3)
 
 
@@ -28,9 +30,7 @@ class KeyLife(RuleBasedStateMachine):
         self.key = new_key()
         self.ledger = Ledger()
         self.arrived: dict[int, Arrival] = {}
-        self.flying: Change | None = None
-        self.sent: dict[str, Value] = {}
-        self.was: dict[str, Value] = {}
+        self.flying: list[Flight] = []
         self.amazon: dict[str, Value] = {}
         self.newest: dict[str, int] = {}
         self.said: dict[tuple[str, str], tuple[Any, int]] = {}
@@ -56,55 +56,57 @@ class KeyLife(RuleBasedStateMachine):
                 self.said[source, facet] = (message.version, number)
                 self.newest[facet] = number
 
-    @precondition(lambda self: self.flying is None and self.key.pending is not None)
+    @precondition(lambda self: not self.flying and self.key.pending is not None)
+    @rule(parts=st.lists(st.sets(st.sampled_from(FACETS), min_size=1), max_size=3))
+    def a_feed_takes_some_of_it(self, parts: list[set[str]]) -> None:
+        for part in parts:
+            facets = part & (self.key.pending.facets.keys() if self.key.pending is not None else set())
+            if facets and self.key.pending is not None:
+                self._flies(coalescing.take(self.key.pending, facets))
+                self.key.pending = self.key.pending if self.key.pending.messages else None
+
+    @precondition(lambda self: not self.flying and self.key.pending is not None)
     @rule()
-    def a_feed_takes_it(self) -> None:
-        self.flying, self.key.pending = self.key.pending, None
-        assert self.flying is not None
-        self.sent = {facet: said.value for facet, said in self.flying.facets.items()}
-        for facet, said in self.flying.facets.items():
+    def a_feed_takes_all_of_it(self) -> None:
+        change, self.key.pending = self.key.pending, None
+        assert change is not None
+        self._flies(change)
+
+    def _flies(self, change: Change) -> None:
+        sent = {facet: said.value for facet, said in change.facets.items()}
+        for facet, said in change.facets.items():
             assert self.newest[facet] == said.message, "a value that is not the newest went out"
-        self.was = coalescing.take_off(self.key, self.sent)
+        self.flying.append(Flight(change, sent, coalescing.take_off(self.key, sent)))
 
-    @precondition(lambda self: self.flying is not None)
-    @rule(outcome=st.sampled_from([Outcome.ACCEPTED, Outcome.ACCEPTED_WITH_WARNINGS]))
-    def amazon_accepts(self, outcome: Outcome) -> None:
-        self.amazon.update(self.sent)
-        self._decided(Fate(outcome), self.sent)
-
-    @precondition(lambda self: self.flying is not None)
-    @rule()
-    def amazon_rejects(self) -> None:
-        self._decided(Fate(Outcome.REJECTED), self.was)
-
-    @precondition(lambda self: self.flying is not None)
-    @rule(applied=st.booleans())
-    def amazon_leaves_it_open(self, applied: bool) -> None:
-        if applied:
-            self.amazon.update(self.sent)
-        assert self.flying is not None
-        self.ledger.note(coalescing.give_back(self.key, self.flying))
-        self.flying = None
-
-    def _decided(self, fate: Fate, confirmed: dict[str, Value]) -> None:
-        assert self.flying is not None
-        self.ledger.note(coalescing.verdict_fates(self.flying, fate))
-        self.ledger.note(coalescing.confirm(self.key, confirmed))
-        self.flying = None
+    @precondition(lambda self: self.flying)
+    @rule(outcomes=st.lists(OUTCOMES, min_size=3, max_size=3), applied=st.booleans())
+    def amazon_ends_the_feed(self, outcomes: list[Outcome | None], applied: bool) -> None:
+        ends = list(zip(self.flying, outcomes, strict=False))
+        for flight, outcome in ends:
+            if (outcome is None and applied) or outcome in {Outcome.ACCEPTED, Outcome.ACCEPTED_WITH_WARNINGS}:
+                self.amazon.update(flight.sent)
+        self.flying = []
+        fates = [(flight.change, None if outcome is None else Fate(outcome)) for flight, outcome in ends]
+        self.ledger.note(coalescing.land(self.key, fates))
+        for flight, outcome in ends:
+            if outcome is not None:
+                self.ledger.note(coalescing.confirm(self.key, flight.was if outcome is Outcome.REJECTED else flight.sent))
 
     @invariant()
     def every_message_has_ended_or_is_on_its_way(self) -> None:
         waiting = set(self.key.pending.messages) if self.key.pending else set()
-        flying = set(self.flying.messages) if self.flying else set()
+        flying = {message for flight in self.flying for message in flight.change.messages}
         assert self.ledger.ended.keys() | waiting | flying == self.arrived.keys()
         assert not (self.ledger.ended.keys() & (waiting | flying))
-        assert not (waiting & flying)
 
     @invariant()
     def no_message_is_kept_without_a_facet_and_no_facet_without_its_message(self) -> None:
-        for change in (self.key.pending, self.flying):
+        flying = {message for flight in self.flying for message in flight.change.messages}
+        for change in (self.key.pending, *(flight.change for flight in self.flying)):
             if change is not None:
-                assert {said.message for said in change.facets.values()} == change.messages.keys() != set()
+                said = {said.message for said in change.facets.values()}
+                assert said <= change.messages.keys() != set()
+                assert change.messages.keys() - said <= (flying if change is self.key.pending else set())
 
     @invariant()
     def what_waits_is_the_newest(self) -> None:
@@ -116,7 +118,7 @@ class KeyLife(RuleBasedStateMachine):
     def what_counts_as_confirmed_is_what_amazon_has(self) -> None:
         for facet, value in self.key.confirmed.items():
             assert same(facet, value, self.amazon[facet])
-            assert self.flying is None or facet not in self.sent
+            assert all(facet not in flight.sent for flight in self.flying)
 
     @invariant()
     def whoever_is_superseded_names_a_message_that_arrived(self) -> None:
@@ -127,10 +129,10 @@ class KeyLife(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Let Amazon accept whatever comes: then the newest of every facet stands there, unless Amazon refused it."""
-        while self.flying is not None or self.key.pending is not None:
-            if self.flying is None:
-                self.a_feed_takes_it()
-            self.amazon_accepts(Outcome.ACCEPTED)
+        while self.flying or self.key.pending is not None:
+            if not self.flying:
+                self.a_feed_takes_all_of_it()
+            self.amazon_ends_the_feed([Outcome.ACCEPTED] * 3, applied=True)
         self.every_message_has_ended_or_is_on_its_way()
         for facet, message in self.newest.items():
             fates = self.ledger.ended[message].facets

@@ -241,7 +241,7 @@ def test_an_emptied_handling_time_beside_a_price_is_warned_of_once() -> None:
 
     ended = coalescing.drop(wanted, patch.dropped)
     coalescing.warn(wanted, patch.warnings)
-    (settled,) = coalescing.verdict_fates(wanted, Fate(Outcome.ACCEPTED))
+    (settled,) = coalescing.drop(wanted, dict.fromkeys(wanted.facets, Fate(Outcome.ACCEPTED)))
 
     assert ended == []
     assert settled.outcome is Outcome.ACCEPTED_WITH_WARNINGS

@@ -85,6 +85,7 @@ def test_workers_that_meet_on_new_keys_wait_for_each_other_and_lose_nothing(stor
         "hold_reason = 'because'",
         "pending_since = NULL",
         "feed_message_id = 1",
+        "feed_messages = 1",
     ],
 )
 def test_the_database_refuses_a_key_in_a_state_that_cannot_be(stored: Database, connection_id: int, change: str) -> None:

@@ -4,7 +4,7 @@ A change carries its own ledger: which message gave each facet, and what already
 So the end of a message is decided from the one row that is locked anyway, whatever the number of messages behind it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -26,13 +26,17 @@ class Said(msgspec.Struct, frozen=True, rename={"value": "v", "message": "m"}):
     message: int
 
 
-class Open(msgspec.Struct, omit_defaults=True, rename={"type": "t", "published": "p", "fates": "f", "warnings": "w"}):
-    """A message that has not come to its end: `fates` are those of its facets that have."""
+class Open(msgspec.Struct, omit_defaults=True, rename={"type": "t", "published": "p", "fates": "f", "warnings": "w", "flies": "i"}):
+    """A message that has not come to its end: `fates` are those of its facets that have.
+
+    `flies`: some of its facets are on their way, in a change of their own, so that it cannot end here.
+    """
 
     type: str
     published: float
     fates: dict[str, Fate] = {}
     warnings: tuple[Issue, ...] = ()
+    flies: bool = False
 
 
 class Change(msgspec.Struct, rename={"facets": "f", "messages": "m"}):
@@ -132,7 +136,7 @@ def coalesce(key: Key, arrival: Arrival) -> Iterator[Settled]:
     else:
         pending = key.pending or Change({}, {})
         pending.messages[arrival.message] = Open(arrival.type, arrival.published, fates, arrival.warnings)
-    if key.pending is not None and not key.pending.facets:
+    if key.pending is not None and not key.pending.messages:
         key.pending = None
 
 
@@ -146,7 +150,7 @@ def ended(change: Change, message: int, fates: Mapping[str, Fate]) -> Iterator[S
     """Note the *fates* of a message's facets, which *change* no longer holds; yield the message if nothing of it is left."""
     open_ = change.messages[message]
     open_.fates = {**open_.fates, **fates}
-    if not any(said.message == message for said in change.facets.values()):
+    if not open_.flies and not any(said.message == message for said in change.facets.values()):
         del change.messages[message]
         yield settle(message, open_.type, open_.published, open_.fates, open_.warnings)
 
@@ -165,19 +169,58 @@ def warn(change: Change, warnings: Iterable[Issue]) -> None:
             open_.warnings = (*open_.warnings, warning)
 
 
-def give_back(key: Key, change: Change) -> list[Settled]:
-    """Put a change that Amazon has not decided back into *key*; what is pending there is newer and stays."""
-    if key.pending is None:
-        key.pending = change
-        return []
-    settled = drop(change, {facet: Fate(Outcome.SUPERSEDED, by=said.message) for facet, said in key.pending.facets.items()})
-    key.pending.facets = {**change.facets, **key.pending.facets}
-    for message, returning in change.messages.items():
-        staying = key.pending.messages.get(message)
-        if staying is None:
-            key.pending.messages[message] = returning
-        else:
-            staying.fates = {**returning.fates, **staying.fates}
+def take(change: Change, facets: Iterable[str]) -> Change:
+    """Take *facets* out of *change*, into one of their own that may go alone. Messages with facets on both sides stay open on both."""
+    taken = Change({facet: change.facets.pop(facet) for facet in facets}, {})
+    staying = {said.message for said in change.facets.values()}
+    for said in taken.facets.values():
+        if said.message not in taken.messages:
+            open_ = change.messages[said.message]
+            taken.messages[said.message] = Open(open_.type, open_.published, open_.fates, open_.warnings)
+            if said.message in staying:
+                open_.flies = True
+            else:
+                del change.messages[said.message]
+    return taken
+
+
+def land(key: Key, landing: Sequence[tuple[Change, Fate | None]]) -> list[Settled]:
+    """Bring all that is on its way of *key* to its end, or back; return the messages that end by it.
+
+    *landing*: each change with the fate of its facets, None where Amazon has not decided. What is undecided is pending again,
+    unless something newer is pending already. Since everything lands at once, a message that was taken apart is whole again.
+    """
+    pending = Change({}, {}) if key.pending is None else key.pending
+    fates: dict[int, dict[str, Fate]] = {}
+    undecided: dict[str, Said] = {}
+    for change, fate in landing:
+        for message, landed in change.messages.items():
+            fates.setdefault(message, {})
+            staying = pending.messages.get(message)
+            if staying is None:
+                pending.messages[message] = landed
+            else:
+                staying.fates = {**landed.fates, **staying.fates}
+                staying.warnings = tuple(dict.fromkeys((*landed.warnings, *staying.warnings)))
+        for facet, said in change.facets.items():
+            newer = pending.facets.get(facet)
+            if fate is not None:
+                fates[said.message][facet] = fate
+            elif newer is not None:
+                fates[said.message][facet] = Fate(Outcome.SUPERSEDED, by=newer.message)
+            else:
+                undecided[facet] = said
+    pending.facets = {**undecided, **pending.facets}
+    unended = {said.message for said in pending.facets.values()}
+    settled = []
+    for message, ends in fates.items():
+        open_ = pending.messages[message]
+        open_.flies = False
+        open_.fates = {**open_.fates, **ends} if open_.fates else ends
+        if message not in unended:
+            del pending.messages[message]
+            settled.append(settle(message, open_.type, open_.published, open_.fates, open_.warnings))
+    key.pending = pending if pending.messages else None
     return settled
 
 
@@ -189,7 +232,7 @@ def confirm(key: Key, sent: Mapping[str, Value]) -> list[Settled]:
     pending = key.pending.facets.items()
     stands = {facet: Fate(Outcome.UNCHANGED) for facet, said in pending if facet in sent and same(facet, sent[facet], said.value)}
     settled = drop(key.pending, stands)
-    if not key.pending.facets:
+    if not key.pending.messages:
         key.pending = None
     return settled
 
@@ -197,19 +240,6 @@ def confirm(key: Key, sent: Mapping[str, Value]) -> list[Settled]:
 def take_off(key: Key, sent: Mapping[str, Value]) -> dict[str, Value]:
     """Forget what Amazon is known to have of the facets that are about to be sent, and return it."""
     return {facet: key.confirmed.pop(facet) for facet in sent if facet in key.confirmed}
-
-
-def verdict_fates(change: Change, fate: Fate) -> list[Settled]:
-    """Give every facet of a decided change the same *fate*; return its messages, which end by it."""
-    decided: dict[int, dict[str, Fate]] = {}
-    for facet, said in change.facets.items():
-        decided.setdefault(said.message, {})[facet] = fate
-    change.facets = {}
-    settled = []
-    for message, fates in decided.items():
-        open_ = change.messages.pop(message)
-        settled.append(settle(message, open_.type, open_.published, {**open_.fates, **fates} if open_.fates else fates, open_.warnings))
-    return settled
 
 
 def priority(change: Change) -> int:

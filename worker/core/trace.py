@@ -63,7 +63,10 @@ class Waits(NamedTuple):
 
 
 class Record(NamedTuple):
-    """All that is stored of one message. `ending` is None before its end; `carried`: by the feed of its end, or by the one under way."""
+    """All that is stored of one message.
+
+    `ending` is None before its end; `carried`: by the feed message that decided it, or by those under way.
+    """
 
     id: int
     name: Name
@@ -79,7 +82,7 @@ class Record(NamedTuple):
     deliveries: int
     hides_out_of_stock: bool
     ending: Ending | None
-    carried: Carried | None
+    carried: Sequence[Carried]
     waits: Waits | None
 
 
@@ -104,7 +107,7 @@ def trace(record: Record, names: Mapping[int, Name]) -> Trace:
     else:
         outcome, reason, issues = ending.outcome, ending.reason, ending.issues
         winner = names.get(ending.by) if ending.by is not None else None
-    in_feed = record.carried if ending is not None or outcome == Standing.IN_FEED else None
+    in_feed = record.carried[0] if record.carried and (ending is not None or outcome == Standing.IN_FEED) else None
     return Trace(
         id=record.name.id,
         source=record.name.source,
@@ -192,16 +195,17 @@ _NOTHING: Final = Open("", 0)
 
 
 def _open(record: Record) -> Open:
-    """Return what the change that holds the message has noted of it."""
-    for change in _changes(record):
-        if record.id in change.messages:
-            return change.messages[record.id]
-    return _NOTHING
+    """Return what the changes that hold the message, or parts of it, have noted of it."""
+    found = [change.messages[record.id] for change in _changes(record) if record.id in change.messages]
+    if len(found) < 2:
+        return found[0] if found else _NOTHING
+    fates = {facet: fate for open_ in found for facet, fate in open_.fates.items()}
+    warnings = tuple(dict.fromkeys(warning for open_ in found for warning in open_.warnings))
+    return Open(found[0].type, found[0].published, fates, warnings)
 
 
 def _changes(record: Record) -> Iterator[Change]:
-    if record.carried is not None:
-        yield record.carried.flight.change
+    yield from (carried.flight.change for carried in record.carried)
     if record.waits is not None and record.waits.pending is not None:
         yield record.waits.pending
 
@@ -243,10 +247,10 @@ def _fate(fate: Fate, names: Mapping[int, Name]) -> dict[str, Any]:
 
 
 def _unended(record: Record, facet: str) -> dict[str, Any]:
-    carried = record.carried
-    said = None if carried is None else carried.flight.change.facets.get(facet)
-    if said is not None and said.message == record.id:
-        return {"outcome": str(Standing.IN_FEED)}
+    for carried in record.carried:
+        said = carried.flight.change.facets.get(facet)
+        if said is not None and said.message == record.id:
+            return {"outcome": str(Standing.IN_FEED)}
     if record.waits is not None and record.waits.hold_reason is not None:
         return {"outcome": str(Standing.HELD), "reason": record.waits.hold_reason}
     return {"outcome": str(Standing.PENDING)}

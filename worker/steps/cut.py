@@ -6,6 +6,7 @@ Quota first, then content: until here newer values replace older ones for free.
 import gzip
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,19 +14,17 @@ import structlog
 
 from worker import metrics
 from worker.context import Context
-from worker.core import coalescing, feed_document
-from worker.core.coalescing import Flight
-from worker.core.connections import Connection, to_amazon
+from worker.core import coalescing
+from worker.core.coalescing import Change, Flight
+from worker.core.connections import Connection
 from worker.core.cutting import FeedLimits, first_message_id, fit, is_due
-from worker.core.facets import HANDLING_TIME
-from worker.core.feed_document import Offer, Patch, PatchOp
+from worker.core.feed_formats import FORMATS, FeedFormat, Part, Rendered
 from worker.core.ids import FeedId
 from worker.core.issues import issue
-from worker.core.kinds import FEED_TYPES, Kind
-from worker.core.outcomes import Fate, Outcome, Reason
+from worker.core.kinds import Kind
+from worker.core.outcomes import Fate, Outcome
 from worker.core.polling import STALLED_AFTER
 from worker.core.quota import Lease, operations_of_feed
-from worker.core.targets import Way
 from worker.database import Transaction
 from worker.store import codec, connections, feeds, flights, lanes, outcomes, quota
 from worker.store.flights import Claimed, TakeOff
@@ -54,7 +53,7 @@ def cut(ctx: Context, connection_id: int, kind: Kind) -> FeedId | None:
         now: datetime = tx.exec_driver_sql("SELECT now()").scalar_one()
         if group is None and not is_due(lanes.waiting(tx, connection_id, kind, count_at_most=limits.messages), limits, now):
             return None
-        feed_type = FEED_TYPES[kind]
+        feed_type = FORMATS[kind].feed_type
         lease = quota.take(tx, connection.seller.account.id, operations_of_feed(feed_type), life_seconds=LEASE_SECONDS)
         if isinstance(lease, datetime):
             lanes.wait(tx, lane, lease)
@@ -64,6 +63,16 @@ def cut(ctx: Context, connection_id: int, kind: Kind) -> FeedId | None:
         if feed_id is None:
             quota.give_back(tx, connection.seller.account.id, operations_of_feed(feed_type), lease)
         return feed_id
+
+
+@dataclass
+class _Load:
+    """A claimed key, what is rendered of it, and of that what goes. `left`: what of its change does not go now."""
+
+    claimed: Claimed
+    rendered: Rendered
+    left: Change | None
+    going: list[Part] = field(default_factory=list)
 
 
 def _fill(
@@ -77,46 +86,42 @@ def _fill(
     now: datetime,
 ) -> FeedId | None:
     """Render *claimed*, store the feed that they make, and write the outcomes of what cannot or need not go."""
-    offer = offer_of(connection)
-    ended: list[outcomes.Ended] = []
-    staying: list[tuple[str, coalescing.Change | None, str | None]] = []
-    going: list[tuple[Claimed, Patch]] = []
-    for each in claimed:
-        change = each.key.pending
-        if change is None:
-            continue
-        sku = to_amazon(each.name, connection.settings.sku_prefix)
-        patch = feed_document.render(change, each.key.confirmed, each.key.lead_time_said, each.listing._replace(sku=sku), offer)
-        if isinstance(patch, Reason):
-            staying.append((each.name, change, patch))
-            continue
-        ended += (outcomes.Ended(connection.id, settled) for settled in coalescing.drop(change, patch.dropped))
-        if patch.message:
-            going.append((each, patch))
-        else:
-            staying.append((each.name, None, None))
+    feed_format = FORMATS[Kind(lane.kind)]
+    head = feed_format.header(connection.seller.account.selling_partner_id, connection.language_tag)
+    render = feed_format.renderer(connection)
+    loads = _of_one_batch([_Load(each, render(each.key, each.about), each.key.pending) for each in claimed])
+    ended = [settled for load in loads if load.left is not None for settled in coalescing.drop(load.left, load.rendered.dropped)]
 
-    bodies = [feed_document.body(patch.message) for _, patch in going]
-    head = feed_document.header(connection.seller.account.selling_partner_id, connection.language_tag)
-    chosen, too_large = fit(map(feed_document.size, bodies), limits, frame_bytes=len(head) + len(feed_document.FOOTER))
+    # The parts of a key that is alone in its group go one by one: only so the culprit among them is found.
+    one_by_one = group is not None and len(claimed) == 1
+    parts = [(load, part) for load in loads for part in (load.rendered.parts[:1] if one_by_one else load.rendered.parts)]
+    chosen, too_large = fit((feed_format.size(part.body) for _, part in parts), limits, frame_bytes=len(head) + len(feed_format.footer))
     for position in too_large:
-        each, patch = going[position]
-        fate = Fate(Outcome.INVALID, reason="TOO_LARGE_FOR_A_FEED", issues=(issue("TOO_LARGE_FOR_A_FEED", value=each.name),))
-        if each.key.pending is not None:
-            ended += (outcomes.Ended(connection.id, settled) for settled in coalescing.verdict_fates(each.key.pending, fate))
-        staying.append((each.name, None, None))
-    taken = frozenset((*chosen, *too_large))
-    staying += ((each.name, each.key.pending, None) for position, (each, _) in enumerate(going) if position not in taken)
+        load, part = parts[position]
+        if load.left is not None:
+            fate = Fate(Outcome.INVALID, reason="TOO_LARGE_FOR_A_FEED", issues=(issue("TOO_LARGE_FOR_A_FEED", value=load.claimed.name),))
+            ended += coalescing.drop(load.left, dict.fromkeys(part.facets or load.left.facets, fate))
+    for position in chosen:
+        load, part = parts[position]
+        load.going.append(part)
 
-    flights.stay(tx, connection.id, lane.kind, staying)
-    outcomes.record(tx, ended, now)
-    for each_ended in ended:
-        metrics.outcomes(connection.name, each_ended.settled.type, each_ended.settled.outcome)
-    if not chosen:
-        return None
-    return _store(
-        tx, connection, lane, group, [going[position] for position in chosen], [bodies[position] for position in chosen], head, lease
-    )
+    flights.stay(tx, connection.id, lane.kind, [_staying(load) for load in loads if not load.going])
+    outcomes.record(tx, [outcomes.Ended(connection.id, settled) for settled in ended], now)
+    for settled in ended:
+        metrics.outcomes(connection.name, settled.type, settled.outcome)
+    going = [load for load in loads if load.going]
+    return _store(tx, connection, lane, group, feed_format, head, going, lease) if going else None
+
+
+def _of_one_batch(loads: Sequence[_Load]) -> list[_Load]:
+    """Return the loads that may share a feed with the first that has something to send; the others are left for the next."""
+    first = next((load for load in loads if load.rendered.parts), None)
+    return [load for load in loads if not load.rendered.parts or first is None or load.rendered.batch == first.rendered.batch]
+
+
+def _staying(load: _Load) -> tuple[str, Change | None, str | None]:
+    left = load.left if load.left is not None and load.left.facets else None
+    return load.claimed.name, left, None if load.rendered.parts else load.rendered.held
 
 
 def _store(
@@ -124,23 +129,24 @@ def _store(
     connection: Connection,
     lane: lanes.Lane,
     group: int | None,
-    going: Sequence[tuple[Claimed, Patch]],
-    bodies: Sequence[bytes],
+    feed_format: FeedFormat,
     head: bytes,
+    going: Sequence[_Load],
     lease: Lease,
 ) -> FeedId:
     feed_id = feeds.new_id(tx)
-    first = first_message_id(lane.next_message_id, len(going))
-    document = feed_document.assemble(head, bodies, first)
+    messages = sum(len(load.going) for load in going)
+    first = first_message_id(lane.next_message_id, messages)
+    document = feed_format.assemble(head, (part.body for load in going for part in load.going), first)
     feeds.add(
         tx,
         feed_id,
         connection=(connection.id, connection.name),
         kind=lane.kind,
-        feed_type=FEED_TYPES[Kind(lane.kind)],
+        feed_type=feed_format.feed_type,
         split_id=group,
         lease=lease,
-        messages=len(going),
+        messages=messages,
         first_message_id=first,
         document=gzip.compress(document, compresslevel=COMPRESSION, mtime=0),
         document_bytes=len(document),
@@ -148,33 +154,34 @@ def _store(
     rows: list[tuple[FeedId, int, str, str]] = []
     leaving: list[TakeOff] = []
     types: Counter[str] = Counter()
-    for number, (each, patch) in enumerate(going, first):
-        change = each.key.pending or coalescing.Change({}, {})
-        coalescing.warn(change, patch.warnings)
-        was = coalescing.take_off(each.key, {**{facet: said.value for facet, said in change.facets.items()}, **patch.sent})
-        rows.append((feed_id, number, each.name, codec.text(Flight(change, dict(patch.sent), was))))
-        leaving.append(TakeOff(each.name, number, each.key.confirmed))
-        types.update(open_.type for open_ in change.messages.values())
+    number = first
+    for load in going:
+        key = load.claimed.key
+        first_of_key = number
+        for part in load.going:
+            change = _taken(load, part)
+            coalescing.warn(change, part.warnings)
+            was = coalescing.take_off(key, {**{facet: said.value for facet, said in change.facets.items()}, **part.sent})
+            rows.append((feed_id, number, load.claimed.name, codec.text(Flight(change, dict(part.sent), was))))
+            types.update(open_.type for open_ in change.messages.values())
+            number += 1
+        leaving.append(TakeOff(load.claimed.name, first_of_key, len(load.going), key.confirmed, load.left))
     feeds.add_messages(tx, rows)
     flights.take_off(tx, connection.id, lane.kind, feed_id, leaving)
-    lanes.cut(tx, lane, first + len(going))
+    lanes.cut(tx, lane, number)
     for type_, count in types.items():
         metrics.feed_messages(connection.name, type_, count)
-    log.info("feed_cut", feed_id=feed_id, connection=connection.name, messages=len(going), document_bytes=len(document), group=group)
+    log.info("feed_cut", feed_id=feed_id, connection=connection.name, messages=messages, document_bytes=len(document), group=group)
     return feed_id
 
 
-def offer_of(connection: Connection) -> Offer:
-    settings = connection.settings
-    channel = settings.fulfillment_channel
-    handling_time = settings.sync_listings.template.get(HANDLING_TIME)
-    return Offer(
-        marketplace_id=connection.marketplace.id,
-        currency=connection.marketplace.currency,
-        language_tag=connection.language_tag,
-        channel=channel,
-        patch_op=PatchOp(settings.sync_listings.patch_op),
-        maps_handling_time=handling_time is not None and handling_time.way is not Way.DONT_MAP,
-        sends_quantity=channel == feed_document.DEFAULT_CHANNEL or settings.fba_quantity == "send",
-        guards_fba=settings.fba_guard,
-    )
+def _taken(load: _Load, part: Part) -> Change:
+    """Return what *part* takes along of the load's change; the rest is left."""
+    if load.left is None:
+        raise ValueError("A key without a pending change has a part.")
+    if part.facets is None:
+        change, load.left = load.left, None
+        return change
+    change = coalescing.take(load.left, part.facets)
+    load.left = load.left if load.left.messages else None
+    return change

@@ -83,7 +83,8 @@ def _write(ctx: Context, connection: Connection, asked: Sequence[str], found: Se
                 continue
             sku = to_amazon(name.key, connection.settings.sku_prefix)
             fate = Fate(Outcome.REJECTED, reason="SKU_UNKNOWN", issues=(issue("SKU_UNKNOWN", field="sku", value=sku, reason=""),))
-            ended += (outcomes.Ended(connection.id, settled) for settled in coalescing.verdict_fates(row.key.pending, fate))
+            refused = dict.fromkeys(row.key.pending.facets, fate)
+            ended += (outcomes.Ended(connection.id, settled) for settled in coalescing.drop(row.key.pending, refused))
             row.key.pending = None
         keys.save(tx, rows.values(), now)
         outcomes.record(tx, ended, now)

@@ -11,13 +11,13 @@ from worker.core.coalescing import Arrival
 from worker.core.connections import Connection, to_amazon
 from worker.core.facets import Facets
 from worker.core.feed_document import Listing
+from worker.core.feed_formats import offer_of
 from worker.core.messages import Invalid, Message
 from worker.core.ordering import version
 from worker.core.outcomes import Outcome
 from worker.core.preview import Preview, preview
 from worker.core.wire import Delivery
 from worker.database import Transaction
-from worker.steps.cut import offer_of
 from worker.steps.stage import mapped
 from worker.store import previews
 from worker.store.flights import FALLBACK_PRODUCT_TYPE

@@ -14,8 +14,10 @@ import structlog
 from worker.amazon.feeds import AmazonFeed
 from worker.context import Context
 from worker.core import report
-from worker.core.connections import Connection, to_amazon
+from worker.core.connections import Connection
+from worker.core.feed_formats import FORMATS
 from worker.core.ids import FeedId
+from worker.core.kinds import Kind
 from worker.core.polling import LOOKS, look_after, poll_after
 from worker.core.states import FeedEvent, FeedState
 from worker.steps.attempt import given_back_on_failure, take_up
@@ -62,13 +64,14 @@ def _ours(ctx: Context, feed: Feed, connection: Connection, strangers: Sequence[
     """Return the one stranger that is ours: the only one, or the one whose report is about our feed messages."""
     if len(strangers) <= 1:
         return strangers[0] if strangers else None
+    feed_format = FORMATS[Kind(feed.kind)]
     with ctx.database.begin() as tx:
-        sent = {number: to_amazon(key, connection.settings.sku_prefix) for number, key in feeds.skus(tx, feed.id).items()}
+        sent = {number: feed_format.amazon_name(key, connection.settings.sku_prefix) for number, key in feeds.keys(tx, feed.id).items()}
     for stranger in strangers:
         if stranger.result_feed_document_id is not None:
             document = ctx.amazon.get_result(connection.seller, stranger.result_feed_document_id)
             try:
-                read = report.read(document)
+                read = feed_format.read(document)
             except ValueError:
                 continue
             if report.is_about(read, sent):

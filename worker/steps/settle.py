@@ -17,10 +17,12 @@ import structlog
 from worker import metrics
 from worker.context import Context
 from worker.core import coalescing, report
-from worker.core.connections import Connection, to_amazon
+from worker.core.connections import Connection
 from worker.core.cutting import halves, most_failing_feeds
+from worker.core.feed_formats import FORMATS
 from worker.core.ids import FeedId
 from worker.core.issues import Issue, issue
+from worker.core.kinds import Kind
 from worker.core.outcomes import Fate, Outcome, Reason, Settled
 from worker.core.polling import retry_after
 from worker.core.report import Decision, Verdict
@@ -47,6 +49,8 @@ _OUTCOMES: Final[Mapping[Verdict, Outcome]] = {
     Verdict.ACCEPTED_WITH_WARNINGS: Outcome.ACCEPTED_WITH_WARNINGS,
     Verdict.REJECTED: Outcome.REJECTED,
 }
+
+_PLAINLY_ACCEPTED: Final[tuple[Verdict, tuple[Issue, ...]]] = (Verdict.ACCEPTED, ())
 
 
 def settle(ctx: Context, feed_id: FeedId) -> None:
@@ -87,7 +91,7 @@ def _report(ctx: Context, feed: Feed, connection: Connection) -> tuple[bytes, re
         return f"Amazon ended the feed {feed.state.upper()} without a report."
     document = ctx.amazon.get_result(connection.seller, result_document_id)
     try:
-        return document, report.read(document)
+        return document, FORMATS[Kind(feed.kind)].read(document)
     except ValueError as error:
         return str(error)
 
@@ -95,10 +99,11 @@ def _report(ctx: Context, feed: Feed, connection: Connection) -> tuple[bytes, re
 def _decision(feed: Feed, connection: Connection, document: tuple[bytes, report.Report] | str, sent: Mapping[int, str]) -> Decision:
     if isinstance(document, str):
         return Decision({}, frozenset(sent), document)
-    amazon_skus = {number: to_amazon(key, connection.settings.sku_prefix) for number, key in sent.items()}
-    if feed.unclear_since is not None and not report.is_about(document[1], amazon_skus):
+    amazon_name = FORMATS[Kind(feed.kind)].amazon_name
+    at_amazon = {number: amazon_name(key, connection.settings.sku_prefix) for number, key in sent.items()}
+    if feed.unclear_since is not None and not report.is_about(document[1], at_amazon):
         return Decision({}, frozenset(sent), SOMEBODY_ELSES)
-    return report.decide(document[1], amazon_skus, ended_well=feed.state is FeedState.DONE)
+    return report.decide(document[1], at_amazon, ended_well=feed.state is FeedState.DONE)
 
 
 def write(ctx: Context, feed: Feed, connection: Connection, document: tuple[bytes, report.Report] | str) -> None:
@@ -107,24 +112,26 @@ def write(ctx: Context, feed: Feed, connection: Connection, document: tuple[byte
         landings = flights.landing(tx, feed.connection_id, feed.kind, feed.id)
         if not landings:
             raise feeds.Overtaken
-        decision = _decision(feed, connection, document, {landed.message_id: landed.name for landed in landings})
-        undecided = [landed for landed in landings if landed.message_id in decision.undecided]
+        sent = {number: landed.name for landed in landings for number in landed.flights}
+        decision = _decision(feed, connection, document, sent)
         verdicts = dict(decision.verdicts)
+        undecided = decision.undecided
         goes_back_whole = feed.state is FeedState.CANCELLED or decision.why == SOMEBODY_ELSES
-        if len(landings) == 1 and undecided and feed.split_id is not None and not goes_back_whole:
+        if len(sent) == 1 and undecided and feed.split_id is not None and not goes_back_whole:
             # It stands alone, and for a second time at least: it is the culprit, and nothing is learnt by sending it again.
             alone = (issue("UNDECIDED_ALONE", reason=decision.why or ""), *_feed_level(document))
-            verdicts[undecided[0].message_id] = (Verdict.REJECTED, alone)
-            undecided = []
-        ended = [settled for landed in landings for settled in _landed(landed, verdicts, decision, feed)]
-        accepted = len(landings) - len(undecided) - sum(verdict is Verdict.REJECTED for verdict, _ in verdicts.values())
-        _send_again(tx, feed, undecided, decision.why or "", accepted=accepted, whole=goes_back_whole)
+            verdicts.update(dict.fromkeys(undecided, (Verdict.REJECTED, alone)))
+            undecided = frozenset()
+        ended = [settled for landed in landings for settled in _landed(landed, verdicts, undecided, feed)]
+        accepted = len(sent) - len(undecided) - sum(verdict is Verdict.REJECTED for verdict, _ in verdicts.values())
+        again = [landed for landed in landings if not undecided.isdisjoint(landed.flights)]
+        _send_again(tx, feed, again, decision.why or "", accepted=accepted, whole=goes_back_whole)
         flights.land(tx, feed.connection_id, feed.kind, landings, now)
-        feeds.write_verdicts(tx, feed.id, {**{landed.message_id: (Verdict.UNDECIDED, ()) for landed in undecided}, **verdicts})
+        feeds.write_verdicts(tx, feed.id, {**dict.fromkeys(undecided, (Verdict.UNDECIDED, ())), **verdicts})
         outcomes.record(tx, [outcomes.Ended(feed.connection_id, settled) for settled in ended], now)
         counts: dict[str, object] = {
             "accepted": accepted,
-            "rejected": len(landings) - len(undecided) - accepted,
+            "rejected": len(sent) - len(undecided) - accepted,
             "undecided": len(undecided),
             "fault": decision.why,
             "report": None if isinstance(document, str) else gzip.compress(document[0], compresslevel=3, mtime=0),
@@ -151,20 +158,40 @@ def _feed_level(document: tuple[bytes, report.Report] | str) -> tuple[Issue, ...
     return () if isinstance(document, str) else document[1].feed_level
 
 
-def _landed(landed: Landing, verdicts: Mapping[int, tuple[Verdict, tuple[Issue, ...]]], decision: Decision, feed: Feed) -> list[Settled]:
-    """Bring one feed message's change to its end, or back among the pending ones; return the messages that end by it."""
-    flight, key, number = landed.flight, landed.key, landed.message_id
-    if number in decision.undecided and number not in verdicts:
-        return coalescing.give_back(key, flight.change)
-    verdict, issues = verdicts.get(number, (Verdict.ACCEPTED, ()))
-    rejected = verdict is Verdict.REJECTED
-    fate = Fate(_OUTCOMES[verdict], reason=issues[0].code if rejected and issues else None, issues=issues)
+def _landed(
+    landed: Landing, verdicts: Mapping[int, tuple[Verdict, tuple[Issue, ...]]], undecided: frozenset[int], feed: Feed
+) -> list[Settled]:
+    """Bring a key's changes to their end, or back among what is pending; return the messages that end by it."""
+    fates = {number: None if number in undecided else _fate(*verdicts.get(number, _PLAINLY_ACCEPTED)) for number in landed.flights}
     ended = [
-        msgspec.structs.replace(settled, feed_id=feed.id, feed_message_id=number)
-        for settled in coalescing.verdict_fates(flight.change, fate)
+        _with_number(settled, landed, fates, feed)
+        for settled in coalescing.land(landed.key, [(flight.change, fates[number]) for number, flight in landed.flights.items()])
     ]
-    # After a rejection Amazon still has what it had before.
-    return ended + coalescing.confirm(key, flight.was if rejected else flight.sent)
+    for number, flight in landed.flights.items():
+        fate = fates[number]
+        if fate is not None:
+            # After a rejection Amazon still has what it had before.
+            ended += coalescing.confirm(landed.key, flight.was if fate.outcome is Outcome.REJECTED else flight.sent)
+    return ended
+
+
+def _fate(verdict: Verdict, issues: tuple[Issue, ...]) -> Fate:
+    if verdict is Verdict.REJECTED and issues:
+        return Fate(Outcome.REJECTED, reason=issues[0].code, issues=issues)
+    return Fate(_OUTCOMES[verdict], issues=issues)
+
+
+def _with_number(settled: Settled, landed: Landing, fates: Mapping[int, Fate | None], feed: Feed) -> Settled:
+    """Return *settled* with the feed message that decided it: of several the one with its outcome, or none if none was decided."""
+    carriers = [number for number, fate in fates.items() if fate is not None and settled.message in landed.flights[number].change.messages]
+    if not carriers:
+        return settled
+    number = next((number for number in carriers if _outcome(fates[number]) is settled.outcome), carriers[0])
+    return msgspec.structs.replace(settled, feed_id=feed.id, feed_message_id=number)
+
+
+def _outcome(fate: Fate | None) -> Outcome | None:
+    return None if fate is None else fate.outcome
 
 
 def _send_again(tx: Transaction, feed: Feed, undecided: Sequence[Landing], why: str, *, accepted: int, whole: bool) -> None:

@@ -11,9 +11,10 @@ from typing import Final
 import structlog
 
 from worker.context import Context
-from worker.core import feed_document
 from worker.core.connections import Connection
+from worker.core.feed_formats import FORMATS
 from worker.core.ids import FeedId
+from worker.core.kinds import Kind
 from worker.core.polling import look_after, poll_after, retry_after
 from worker.core.quota import Lease
 from worker.core.states import FeedEvent, FeedState
@@ -42,7 +43,7 @@ def submit(ctx: Context, feed_id: FeedId) -> None:
 
 def _create_document(ctx: Context, feed: Feed, connection: Connection) -> bool:
     """Return whether the feed may go on at once; so do the steps below."""
-    document = ctx.amazon.create_feed_document(connection.seller, feed_document.CONTENT_TYPE)
+    document = ctx.amazon.create_feed_document(connection.seller, FORMATS[Kind(feed.kind)].content_type)
     sealed = ctx.vault.seal(_url_place(feed), document.url)
     with ctx.database.begin() as tx:
         feeds.move(tx, feed, FeedEvent.DOCUMENT_MADE, keep_claim=True, amazon_document_id=document.feed_document_id, upload_url=sealed)
@@ -58,7 +59,7 @@ def _upload(ctx: Context, feed: Feed, _connection: Connection) -> bool:
     with ctx.database.begin() as tx:
         body = gzip.decompress(feeds.document(tx, feed.id))
     try:
-        ctx.amazon.upload(ctx.vault.open(_url_place(feed), feed.upload_url or b""), body, feed_document.CONTENT_TYPE)
+        ctx.amazon.upload(ctx.vault.open(_url_place(feed), feed.upload_url or b""), body, FORMATS[Kind(feed.kind)].content_type)
     except (NotSent, Unclear, Refused) as error:
         if feed.attempts + 1 < UPLOAD_ATTEMPTS and not isinstance(error, Refused):
             raise

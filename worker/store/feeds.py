@@ -267,7 +267,7 @@ def known_at_amazon(tx: Transaction, account_id: int, amazon_feed_ids: Sequence[
     return {row[0] for row in rows}
 
 
-def skus(tx: Transaction, feed_id: FeedId) -> dict[int, str]:
+def keys(tx: Transaction, feed_id: FeedId) -> dict[int, str]:
     """Return the keys of a feed by messageId."""
     return dict(tx.exec_driver_sql("SELECT message_id, key FROM feed_message WHERE feed_id = %s", (feed_id,)).all())
 

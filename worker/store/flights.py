@@ -24,7 +24,7 @@ class Claimed(msgspec.Struct):
 
     name: str
     key: Key
-    listing: Listing
+    about: Listing
 
 
 def claim(tx: Transaction, connection_id: int, kind: str, *, group: int | None, at_most: int) -> list[Claimed]:
@@ -53,25 +53,34 @@ def claim(tx: Transaction, connection_id: int, kind: str, *, group: int | None, 
 
 
 class TakeOff(NamedTuple):
-    """A change that goes into a feed as feed message `message_id`; `confirmed` is what stays known of its key."""
+    """A key that goes into a feed, as so many feed messages in a row from `message_id`.
+
+    `confirmed`: what stays known of it. `pending`: what of its change does not go along.
+    """
 
     key: str
     message_id: int
+    messages: int
     confirmed: dict[str, Value]
+    pending: Change | None
 
 
 def take_off(tx: Transaction, connection_id: int, kind: str, feed_id: FeedId, rows: Sequence[TakeOff]) -> None:
     """Mark keys as in a feed. From here until they land nothing else of theirs can be sent: they have one feed_id."""
     tx.exec_driver_sql(
-        "UPDATE key_state k SET state = 'in_feed', feed_id = %s, feed_message_id = new.message_id, pending = NULL, pending_since = NULL, "
-        "split_id = NULL, confirmed = new.confirmed::jsonb "
-        "FROM unnest(%b::text[], %s::integer[], %b::text[]) AS new (key, message_id, confirmed) "
+        "UPDATE key_state k SET state = 'in_feed', feed_id = %s, feed_message_id = new.message_id, feed_messages = new.messages, "
+        "pending = new.pending::jsonb, pending_since = CASE WHEN new.pending IS NOT NULL THEN k.pending_since END, "
+        "split_id = CASE WHEN new.pending IS NOT NULL THEN k.split_id END, confirmed = new.confirmed::jsonb "
+        "FROM unnest(%b::text[], %s::integer[], %s::integer[], %b::text[], %b::text[]) "
+        "AS new (key, message_id, messages, confirmed, pending) "
         "WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key",
         (
             feed_id,
             [row.key for row in rows],
             [row.message_id for row in rows],
+            [row.messages for row in rows],
             [codec.text(row.confirmed) if row.confirmed else "{}" for row in rows],
+            [None if row.pending is None else codec.text(row.pending) for row in rows],
             connection_id,
             kind,
         ),
@@ -100,37 +109,34 @@ def stay(tx: Transaction, connection_id: int, kind: str, rows: Iterable[tuple[st
 
 
 class Landing(msgspec.Struct):
-    """A feed message with the locked row of its key, as the report finds them."""
+    """A locked key of a feed, as the report finds it, with its feed messages by their number."""
 
-    message_id: int
     name: str
-    flight: Flight
     key: Key
     linked: bool
     pending_since: datetime | None
-    split_id: int | None = None
+    split_id: int | None
+    flights: dict[int, Flight]
     hold_reason: str | None = None
 
 
 def landing(tx: Transaction, connection_id: int, kind: str, feed_id: FeedId) -> list[Landing]:
     """Lock the keys of a feed in the order of their names, and return them with their feed messages."""
     rows = tx.exec_driver_sql(
-        "SELECT m.message_id, k.key, m.flight::text, k.pending::text, k.confirmed::text, k.linked, k.pending_since "
+        "SELECT m.message_id, k.key, m.flight::text, k.pending::text, k.confirmed::text, k.linked, k.pending_since, k.split_id "
         "FROM feed_message m JOIN key_state k ON k.connection_id = %(connection)s AND k.kind = %(kind)s AND k.key = m.key "
-        "WHERE m.feed_id = %(feed)s AND k.feed_id = %(feed)s ORDER BY k.connection_id, k.kind, k.key FOR UPDATE OF k",
+        "WHERE m.feed_id = %(feed)s AND k.feed_id = %(feed)s ORDER BY k.connection_id, k.kind, k.key, m.message_id FOR UPDATE OF k",
         {"feed": feed_id, "connection": connection_id, "kind": kind},
     )
-    return [
-        Landing(
-            message_id,
-            key,
-            codec.flight(flight),
-            Key(None if pending is None else codec.change(pending), {}, {} if confirmed == "{}" else codec.confirmed(confirmed)),
-            linked,
-            pending_since,
-        )
-        for message_id, key, flight, pending, confirmed, linked, pending_since in rows
-    ]
+    landings: list[Landing] = []
+    for message_id, name, flight, pending, confirmed, linked, pending_since, split_id in rows:
+        if landings and landings[-1].name == name:
+            landings[-1].flights[message_id] = codec.flight(flight)
+            continue
+        change = None if pending is None else codec.change(pending)
+        key = Key(change, {}, {} if confirmed == "{}" else codec.confirmed(confirmed))
+        landings.append(Landing(name, key, linked, pending_since, split_id, {message_id: codec.flight(flight)}))
+    return landings
 
 
 def land(tx: Transaction, connection_id: int, kind: str, landings: Sequence[Landing], now: datetime) -> None:
@@ -151,7 +157,7 @@ def land(tx: Transaction, connection_id: int, kind: str, landings: Sequence[Land
     tx.exec_driver_sql(
         "UPDATE key_state k SET state = new.state, hold_reason = new.hold_reason, priority = new.priority, pending = new.pending::jsonb, "
         "pending_since = new.pending_since, confirmed = new.confirmed::jsonb, split_id = new.split_id, "
-        "feed_id = NULL, feed_message_id = NULL "
+        "feed_id = NULL, feed_message_id = NULL, feed_messages = NULL "
         "FROM unnest(%b::text[], %b::text[], %b::text[], %s::smallint[], %b::text[], %s::timestamptz[], %b::text[], %s::bigint[]) "
         "AS new (key, state, hold_reason, priority, pending, pending_since, confirmed, split_id) "
         "WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key",

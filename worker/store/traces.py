@@ -67,12 +67,13 @@ def _repeats(tx: Transaction, message_ids: Sequence[int]) -> dict[int, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def _record(row: Sequence[Any], repeats: int, places: Mapping[int, tuple[Carried | None, Waits | None]]) -> Record:
+def _record(row: Sequence[Any], repeats: int, places: Mapping[int, tuple[Sequence[Carried], Waits]]) -> Record:
     (id_, source, external_id, type_, connection, key, facets, sequence, time, received_at, traceparent, warnings) = row[:12]
     _, hides, outcome, reason, by, feed_id, issues, fates, decided_at, amazon_feed_id, feed_message_id, flight = row[12:]
-    ending, carried, waits = None, None, None
+    ending, waits = None, None
+    carried: Sequence[Carried] = ()
     if outcome is None:
-        carried, waits = places.get(id_, (None, None))
+        carried, waits = places.get(id_, ((), None))
     else:
         ending = Ending(
             outcome,
@@ -83,7 +84,7 @@ def _record(row: Sequence[Any], repeats: int, places: Mapping[int, tuple[Carried
             codec.fates(fates) if fates is not None else None,
             decided_at,
         )
-        carried = None if flight is None else Carried(feed_id, amazon_feed_id, feed_message_id, codec.flight(flight))
+        carried = () if flight is None else (Carried(feed_id, amazon_feed_id, feed_message_id, codec.flight(flight)),)
     return Record(
         id=id_,
         name=Name(source, external_id),
@@ -106,30 +107,32 @@ def _record(row: Sequence[Any], repeats: int, places: Mapping[int, tuple[Carried
 
 # A message's own kind is not asked for: whichever change of its key holds it says where it is.
 _PLACES: Final = """
-    SELECT m.id, k.pending::text, k.hold_reason, c.paused, a.authorization_fault IS NULL, k.feed_id, f.amazon_feed_id, k.feed_message_id,
+    SELECT m.id, k.pending::text, k.hold_reason, c.paused, a.authorization_fault IS NULL, k.feed_id, f.amazon_feed_id, fm.message_id,
            fm.flight::text
       FROM message m
       JOIN key_state k ON k.connection_id = m.connection_id AND k.kind = ANY(%s::text[]) AND k.key = m.key
       JOIN connection c ON c.id = k.connection_id
       JOIN account a ON a.id = c.account_id
       LEFT JOIN feed f ON f.id = k.feed_id
-      LEFT JOIN feed_message fm ON fm.feed_id = k.feed_id AND fm.message_id = k.feed_message_id
-     WHERE m.id = ANY(%s::bigint[])"""
+      LEFT JOIN feed_message fm ON fm.feed_id = k.feed_id AND fm.message_id >= k.feed_message_id
+            AND fm.message_id < k.feed_message_id + k.feed_messages
+     WHERE m.id = ANY(%s::bigint[]) ORDER BY m.id, fm.message_id"""
 
 
-def _places(tx: Transaction, message_ids: Sequence[int]) -> dict[int, tuple[Carried | None, Waits | None]]:
-    """Return where messages are that have not come to their end: in a feed, or among what is pending."""
+def _places(tx: Transaction, message_ids: Sequence[int]) -> Mapping[int, tuple[Sequence[Carried], Waits]]:
+    """Return where messages are that have not come to their end: in feed messages, and among what is pending."""
     if not message_ids:
         return {}
-    found: dict[int, tuple[Carried | None, Waits | None]] = {}
+    found: dict[int, tuple[list[Carried], Waits]] = {}
     rows = tx.exec_driver_sql(_PLACES, ([str(kind) for kind in Kind], list(message_ids)))
     for id_, pending, own_reason, paused, authorized, feed_id, amazon_feed_id, feed_message_id, flight in rows:
         change = None if pending is None else codec.change(pending)
+        waits = Waits(change, core.hold_reason(own_reason, paused=paused, authorized=authorized))
         carried = None if flight is None else Carried(feed_id, amazon_feed_id, feed_message_id, codec.flight(flight))
-        in_feed = carried is not None and id_ in carried.flight.change.messages
-        if in_feed or (change is not None and id_ in change.messages):
-            waits = Waits(change, core.hold_reason(own_reason, paused=paused, authorized=authorized))
-            found[id_] = (carried if in_feed else None, waits)
+        if carried is not None and id_ in carried.flight.change.messages:
+            found.setdefault(id_, ([], waits))[0].append(carried)
+        elif change is not None and id_ in change.messages:
+            found.setdefault(id_, ([], waits))
     return found
 
 
@@ -195,12 +198,11 @@ def _feeds_that_carried(tx: Transaction, record: Record) -> list[_CarriedBy]:
         for feed_id, amazon_feed_id, message_id, at, why, flight in tx.exec_driver_sql(_UNDECIDED, {"until": until, "message": record.id})
         if record.id in codec.flight(flight).change.messages
     ]
-    last = record.carried
-    return found if last is None else [*found, _CarriedBy(last.feed_id, last.amazon_feed_id, last.message_id)]
+    return found + [_CarriedBy(last.feed_id, last.amazon_feed_id, last.message_id) for last in record.carried]
 
 
 def _feed_events(tx: Transaction, carried: Sequence[_CarriedBy]) -> Iterator[core.HistoryEvent]:
-    by_feed = {each.feed_id: each for each in carried}
+    by_feed = {each.feed_id: each for each in reversed(carried)}
     rows = tx.exec_driver_sql(
         "SELECT feed_id, at, state, note FROM feed_event WHERE feed_id = ANY(%s::bigint[]) ORDER BY at", (list(by_feed),)
     )
@@ -211,7 +213,7 @@ def _feed_events(tx: Transaction, carried: Sequence[_CarriedBy]) -> Iterator[cor
             yield core.HistoryEvent(at, "in_feed", {"feed_id": feed_id, "message_id": each.message_id, "note": note})
         else:
             yield core.HistoryEvent(at, f"feed_{state}", facts)
-    for each in carried:
+    for each in by_feed.values():
         if each.undecided_at is not None:
             yield core.HistoryEvent(each.undecided_at, "undecided", {"feed_id": each.feed_id, "note": each.why})
 
@@ -293,7 +295,8 @@ def ended(
 _UNENDED: Final = """
     SELECT DISTINCT open.message::bigint
       FROM key_state k
-      LEFT JOIN feed_message fm ON fm.feed_id = k.feed_id AND fm.message_id = k.feed_message_id
+      LEFT JOIN feed_message fm ON fm.feed_id = k.feed_id AND fm.message_id >= k.feed_message_id
+            AND fm.message_id < k.feed_message_id + k.feed_messages
      CROSS JOIN LATERAL (SELECT jsonb_object_keys(k.pending -> 'm')
                           UNION ALL SELECT jsonb_object_keys(fm.flight #> '{c,m}')) AS open (message)
      WHERE k.connection_id = %s AND k.state <> 'idle' ORDER BY 1 DESC"""

@@ -212,11 +212,13 @@ CREATE TABLE key_state (
     confirmed        jsonb NOT NULL DEFAULT '{}',
     lead_time_said   smallint,
     feed_id          bigint,
-    feed_message_id  integer,
+    feed_message_id  integer,                  -- of the first of its feed messages there
+    feed_messages    integer,                  -- how many there are, numbered in a row
     split_id         bigint,
     PRIMARY KEY (connection_id, kind, key),
     CHECK ((state = 'in_feed') = (feed_id IS NOT NULL)),
     CHECK ((feed_id IS NULL) = (feed_message_id IS NULL)),
+    CHECK ((feed_id IS NULL) = (feed_messages IS NULL)),
     CHECK ((state = 'held') = (hold_reason IS NOT NULL)),
     CHECK (state NOT IN ('unlinked', 'ready', 'held') OR pending IS NOT NULL),
     CHECK (state <> 'idle' OR pending IS NULL),
@@ -265,3 +267,44 @@ CREATE TABLE outbox (
     created_at     timestamptz NOT NULL
 );
 
+-- Runs: imports, order pulls and re-syncs, by hand, by schedule or by message; each goes on step by step from its cursor.
+CREATE TABLE run (
+    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    connection_id     integer NOT NULL REFERENCES connection,
+    kind              text NOT NULL CHECK (kind IN ('import-listings', 'get-orders', 'sync-listings', 'sync-orders')),
+    trigger           text NOT NULL CHECK (trigger IN ('manual', 'schedule', 'message')),
+    state             text NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed')),
+    arguments         jsonb NOT NULL DEFAULT '{}', -- what was asked for beyond the kind
+    scheduled_for     timestamptz,             -- the schedule's tick; NULL: not by schedule
+    requested_at      timestamptz NOT NULL,
+    started_at        timestamptz,
+    finished_at       timestamptz,
+    due_at            timestamptz,             -- when the next step may be taken; NULL: ended
+    claimed_until     timestamptz,
+    dispatched_until  timestamptz,
+    claims            integer NOT NULL DEFAULT 0, -- how often it was taken up: who holds an older number was overtaken
+    attempts          integer NOT NULL DEFAULT 0, -- failed steps in a row, the one under way counted
+    cursor            jsonb NOT NULL DEFAULT '{}', -- where the next step begins
+    summary           jsonb NOT NULL DEFAULT '{}', -- its shape is the kind's
+    fault             text,                    -- why it failed; while it runs, why its last step did
+    CHECK ((trigger = 'schedule') = (scheduled_for IS NOT NULL)),
+    CHECK ((state IN ('done', 'failed')) = (finished_at IS NOT NULL)),
+    CHECK ((finished_at IS NULL) = (due_at IS NOT NULL)),
+    UNIQUE (connection_id, kind, scheduled_for)  -- one run for a tick, whoever conducts
+);
+CREATE UNIQUE INDEX run_under_way ON run (connection_id, kind) WHERE finished_at IS NULL;
+CREATE INDEX run_due ON run (due_at) WHERE due_at IS NOT NULL;
+
+-- The next tick of each schedule. A tick that could not become a run stays until it can: it is made up once.
+CREATE TABLE schedule (
+    connection_id  integer NOT NULL REFERENCES connection,
+    kind           text NOT NULL,
+    revision       integer NOT NULL,           -- of the connection's settings, when this was read from them
+    every          text,                       -- NULL: no schedule
+    timezone       text NOT NULL,
+    tick           timestamptz,                -- what the schedule says
+    due_at         timestamptz,                -- the tick, moved a little by the connection's own share
+    PRIMARY KEY (connection_id, kind),
+    CHECK ((every IS NULL) = (tick IS NULL) AND (tick IS NULL) = (due_at IS NULL))
+);
+CREATE INDEX schedule_due ON schedule (due_at) WHERE due_at IS NOT NULL;
