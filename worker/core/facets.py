@@ -11,13 +11,16 @@ from worker.core.json import JsonValue
 PRICE: Final = "price"
 QUANTITY: Final = "quantity"
 HANDLING_TIME: Final = "handling_time"
+LISTING: Final = "listing"
+"""All that publishing says of a SKU beside the facets above."""
 
 
 class Value(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one facet shall be at Amazon.
 
     `value`: a price is decimal text with the message's own digits ("19.90"), a quantity or handling time an int,
-    a further attribute any JSON. `cleared` says that the template sets the facet to empty; `value` is then None.
+    a further attribute any JSON, a listing what `worker.core.publishing` says. `cleared` says that the template sets the facet
+    to empty, or that the listing is deleted; `value` is then None.
     """
 
     value: JsonValue = None

@@ -182,6 +182,21 @@ FAULTS: Final = _catalogue(
         "The connection {value} has another {limit} already.",
         "Apply it under a new name: what is known of its SKUs would be wrong.",
     ),
+    # Runs.
+    Fault(
+        "CONNECTION_PAUSED", "The connection {value} is paused.", 'Let it go on first: feedline connection resume "{value}"'
+    ),
+    Fault(
+        "NOT_AUTHORIZED",
+        "The connection {value} is not authorised: {reason}",
+        'Correct its credentials with feedline connection apply, then: feedline connection test "{value}"',
+    ),
+    Fault(
+        "RUN_UNDER_WAY",
+        "A {value} run of {limit} is under way already: run {reason}.",
+        'Wait for its end; see it with: feedline runs --connection "{limit}"',
+    ),
+    Fault("RUN_KIND_UNKNOWN", "There is no run {value}.", "Say one of: {limit}."),
     # Before the send.
     Fault(
         "SKU_UNKNOWN", "Amazon does not list the SKU {value} in this marketplace{reason}.", "Publish the listing first, or correct the SKU."
@@ -206,6 +221,24 @@ FAULTS: Final = _catalogue(
         "An emptied handling time is not sent: under merge nothing removes it.",
         "Send a number of days, or set patch_op: replace.",
         Severity.WARNING,
+    ),
+    # A listing.
+    Fault("PRODUCT_ID_INVALID", "The {limit} {value} in {field} is not valid: {reason}", "Correct {field}; send it as text."),
+    Fault(
+        "CHECK_DIGIT_WRONG",
+        "The {limit} {value} in {field} is not valid: with these digits its last must be {right}.",
+        "Look at the barcode or the catalogue again; a digit is wrong.",
+    ),
+    Fault(
+        "CONDITION_UNKNOWN",
+        "Amazon has no condition {value}{reason}.",
+        "Send Amazon's word, as new_new or used_like_new, or look yours up in a mapping set.",
+    ),
+    Fault(
+        "MATCHED_BY_IDENTIFIER",
+        "The message has no ASIN: Amazon looks for the product by its {limit} {value}.",
+        "Nothing need be done. An ASIN in the message would name the product surely.",
+        Severity.INFO,
     ),
 )
 

@@ -74,20 +74,34 @@ def resolve(
     return resolver(kind, name, spec, rules=rules, mapping_sets=mapping_sets)(data)
 
 
-def resolver(kind: TemplateKind, name: str, spec: Spec, *, rules: Mapping[str, Rule], mapping_sets: Mapping[str, MappingSet]) -> Resolver:
+def not_said(_field: str) -> Result:
+    """What a source field that is missing or null means, unless a template says otherwise: the message does not speak of it."""
+    return Absent.NOT_SAID
+
+
+def resolver(
+    kind: TemplateKind,
+    name: str,
+    spec: Spec,
+    *,
+    rules: Mapping[str, Rule],
+    mapping_sets: Mapping[str, MappingSet],
+    missing: Callable[[str], Result] = not_said,
+) -> Resolver:
     """Return the function from a message's data to what the target *name* gets.
 
-    The first rule of *spec* whose conditions hold replaces the result; a rule says nothing of targets that do not list it.
+    *missing* gives the result where the source field that it is given is missing or null. The first rule of *spec* whose
+    conditions hold replaces the result; a rule says nothing of targets that do not list it.
     Raises: KeyError for a rule or mapping set that is not given; the connection file's validation lets none through.
     """
-    plain = _resolver(kind, name, spec, mapping_sets)
+    plain = _resolver(kind, name, spec, mapping_sets, missing)
     if not spec.rules:
         return plain
     replacements = []
     for rule in (rules[rule_name] for rule_name in spec.rules):
         action = rule.action(name)
         if action is not None:
-            replacements.append((holds(rule.when, reader), _resolver(kind, name, action, mapping_sets)))
+            replacements.append((holds(rule.when, reader), _resolver(kind, name, action, mapping_sets, missing)))
 
     def ruled(data: JsonObject) -> Result:
         for applies, replaced in replacements:
@@ -120,7 +134,9 @@ def reader(name: str) -> Callable[[JsonObject], JsonValue]:
     return nested
 
 
-def _resolver(kind: TemplateKind, name: str, spec: Spec, mapping_sets: Mapping[str, MappingSet]) -> Resolver:
+def _resolver(
+    kind: TemplateKind, name: str, spec: Spec, mapping_sets: Mapping[str, MappingSet], missing: Callable[[str], Result]
+) -> Resolver:
     match spec.way:
         case Way.DONT_MAP:
             return lambda _: Absent.NOT_MAPPED
@@ -130,38 +146,40 @@ def _resolver(kind: TemplateKind, name: str, spec: Spec, mapping_sets: Mapping[s
             constant = Found(spec.value, name)
             return lambda _: constant
         case Way.FIELD:
-            return _field(spec.field or "")
+            return _field(spec.field or "", missing)
         case Way.MAPPING_SET:
-            return _looked_up(spec.field or "", spec.mapping_set or "", mapping_sets[spec.mapping_set or ""])
+            return _looked_up(spec.field or "", spec.mapping_set or "", mapping_sets[spec.mapping_set or ""], missing)
         case Way.OPTION:
-            return _option(kind, name, spec)
+            return _option(kind, name, spec, missing)
 
 
-def _field(name: str, option: str | None = None) -> Resolver:
+def _field(name: str, missing: Callable[[str], Result], option: str | None = None) -> Resolver:
+    absent = missing(name)
     if "." not in name:
 
         def flat(data: JsonObject) -> Result:  # Written out: nearly every mapping is this one, and a call costs as much as the rest.
             value = data.get(name)
-            return Absent.NOT_SAID if value is None else Found(value, name, option)
+            return absent if value is None else Found(value, name, option)
 
         return flat
     read = reader(name)
 
     def nested(data: JsonObject) -> Result:
         value = read(data)
-        return Absent.NOT_SAID if value is None else Found(value, name, option)
+        return absent if value is None else Found(value, name, option)
 
     return nested
 
 
-def _looked_up(field: str, set_name: str, entries: MappingSet) -> Resolver:
+def _looked_up(field: str, set_name: str, entries: MappingSet, missing: Callable[[str], Result]) -> Resolver:
     read = reader(field)
+    absent = missing(field)
     near = {folded(key): key for key in entries}
 
     def look_up(data: JsonObject) -> Result:
         key = read(data)
         if key is None:
-            return Absent.NOT_SAID
+            return absent
         spelt = text(key)
         if spelt in entries:
             return Found(entries[spelt], field)
@@ -172,9 +190,9 @@ def _looked_up(field: str, set_name: str, entries: MappingSet) -> Resolver:
     return look_up
 
 
-def _option(kind: TemplateKind, name: str, spec: Spec) -> Resolver:
+def _option(kind: TemplateKind, name: str, spec: Spec, missing: Callable[[str], Result]) -> Resolver:
     option = next(option for option in target(kind, name).options if option.name == spec.option)
     if spec.field is None and (spec.value is not None or option.value is not None):
         constant = Found(option.value if spec.value is None else spec.value, name, option.name)
         return lambda _: constant
-    return _field(spec.field or option.field or name, option.name)
+    return _field(spec.field or option.field or name, missing, option.name)

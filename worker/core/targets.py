@@ -113,6 +113,17 @@ RESERVED: Final[Mapping[TemplateKind, Mapping[str, str]]] = {
 }
 """Amazon's attributes that other targets make: mapped directly, two targets would write one attribute."""
 
+ALSO_NAMED: Final[Mapping[TemplateKind, Mapping[str, str]]] = {
+    TemplateKind.PUBLISH: {
+        "item_name": "title",
+        "product_description": "description",
+        "condition_type": "item_condition",
+        "merchant_suggested_asin": "product_id",
+        "externally_assigned_product_identifier": "product_id",
+    },
+}
+"""Amazon's names of what a target makes: either may be mapped, but not both."""
+
 _ROWS: Final = {kind: {name: row for row in rows for name in row.names} for kind, rows in TARGETS.items()}
 
 
@@ -129,6 +140,12 @@ def names(kind: TemplateKind) -> frozenset[str]:
 def required(kind: TemplateKind) -> tuple[str, ...]:
     """Return the targets that a template of *kind* must not leave out, for they must not be `dont_map`."""
     return tuple(name for name, row in _ROWS[kind].items() if Way.DONT_MAP not in row.ways)
+
+
+def twice(kind: TemplateKind, template: Mapping[str, "Spec"]) -> list[tuple[str, str]]:
+    """Return each of Amazon's names in *template* whose attribute another of its targets makes, with that target."""
+    mapped = {name for name, spec in template.items() if spec.way is not Way.DONT_MAP or spec.rules}
+    return [(name, other) for name, other in ALSO_NAMED.get(kind, {}).items() if name in mapped and other in mapped]
 
 
 def refusal(code: LiteralString, **words: object) -> PydanticCustomError:
