@@ -33,60 +33,55 @@ class KeyRow(msgspec.Struct):
     split_id: int | None
 
 
-_COLUMNS: Final = (
-    "k.connection_id, k.kind, k.key, k.state, k.hold_reason, k.linked, k.pending::text, k.pending_since, k.versions::text, "
-    "k.confirmed::text, k.lead_time_said, k.split_id"
-)
-
-
-def _row(row: Sequence[object]) -> KeyRow:
-    connection_id, kind, key, state, hold_reason, linked, pending, pending_since, versions, confirmed, lead_time_said, split_id = row
-    return KeyRow(
-        KeyName(connection_id, kind, key),  # type: ignore[arg-type]
-        Key(
-            None if pending is None else codec.change(pending),  # type: ignore[arg-type]
-            codec.versions(versions),  # type: ignore[arg-type]
-            {} if confirmed == "{}" else codec.confirmed(confirmed),  # type: ignore[arg-type]
-            lead_time_said,  # type: ignore[arg-type]
-        ),
-        state,  # type: ignore[arg-type]
-        hold_reason,  # type: ignore[arg-type]
-        linked,  # type: ignore[arg-type]
-        pending_since,  # type: ignore[arg-type]
-        split_id,  # type: ignore[arg-type]
-    )
-
-
+_LOCK: Final = """
+    SELECT wanted.number, k.state, k.hold_reason, k.linked, k.pending::text, k.pending_since, k.versions::text, k.confirmed::text,
+           k.lead_time_said, k.split_id
+      FROM unnest(%s::integer[], %b::text[], %b::text[]) WITH ORDINALITY AS wanted (connection_id, kind, key, number)
+      JOIN key_state k USING (connection_id, kind, key)
+     ORDER BY k.connection_id, k.kind, k.key FOR UPDATE OF k"""
 _OPEN: Final = """
     INSERT INTO key_state (connection_id, kind, key, state, versions)
     SELECT connection_id, kind, key, 'idle', '{}' FROM unnest(%s::integer[], %b::text[], %b::text[]) AS wanted (connection_id, kind, key)
-     WHERE NOT EXISTS (SELECT FROM key_state k
-                        WHERE k.connection_id = wanted.connection_id AND k.kind = wanted.kind AND k.key = wanted.key)
      ORDER BY connection_id, kind, key
     ON CONFLICT DO NOTHING"""
-_LOCK: Final = (
-    f"SELECT {_COLUMNS} FROM unnest(%s::integer[], %b::text[], %b::text[]) AS wanted (connection_id, kind, key) "
-    "JOIN key_state k USING (connection_id, kind, key) ORDER BY k.connection_id, k.kind, k.key FOR UPDATE OF k"
-)
 
 
 def lock(tx: Transaction, names: Iterable[KeyName]) -> dict[KeyName, KeyRow]:
     """Lock the rows of *names* in the order of their keys, and return them; a key without a row gets one.
 
-    Rows are made while none is locked: who waits for another's new row then holds no lock that the other could want. Most
-    batches have no new keys, so that they are locked at once, and let go again only where one is missing.
+    Nobody waits in a circle: every transaction locks what exists, in order, before it makes what does not, in order. Where
+    another made a row first, all locks are let go and taken anew, for its row would be locked out of order.
     """
     wanted = sorted(set(names))
     if not wanted:
         return {}
-    columns = ([n.connection_id for n in wanted], [n.kind for n in wanted], [n.key for n in wanted])
     tx.exec_driver_sql("SAVEPOINT locking")
-    rows = tx.exec_driver_sql(_LOCK, columns).all()
-    if len(rows) < len(wanted):
+    while True:
+        rows = dict(_row(wanted, found) for found in tx.exec_driver_sql(_LOCK, _columns(wanted)))
+        missing = [name for name in wanted if name not in rows]
+        if not missing or tx.exec_driver_sql(_OPEN, _columns(missing)).rowcount == len(missing):
+            return rows | {name: _new(name) for name in missing}
         tx.exec_driver_sql("ROLLBACK TO SAVEPOINT locking")
-        tx.exec_driver_sql(_OPEN, columns)
-        rows = tx.exec_driver_sql(_LOCK, columns).all()
-    return {row.name: row for row in map(_row, rows)}
+
+
+def _columns(names: Sequence[KeyName]) -> tuple[list[object], ...]:
+    return tuple(list(column) for column in zip(*names, strict=True))
+
+
+def _new(name: KeyName) -> KeyRow:
+    return KeyRow(name, Key(None, {}, {}), "idle", None, linked=False, pending_since=None, split_id=None)
+
+
+def _row(wanted: Sequence[KeyName], row: Sequence[object]) -> tuple[KeyName, KeyRow]:
+    number, state, hold_reason, linked, pending, pending_since, versions, confirmed, lead_time_said, split_id = row
+    name = wanted[number - 1]  # type: ignore[operator]
+    key = Key(
+        None if pending is None else codec.change(pending),  # type: ignore[arg-type]
+        codec.versions(versions),  # type: ignore[arg-type]
+        {} if confirmed == "{}" else codec.confirmed(confirmed),  # type: ignore[arg-type]
+        lead_time_said,  # type: ignore[arg-type]
+    )
+    return name, KeyRow(name, key, state, hold_reason, linked, pending_since, split_id)  # type: ignore[arg-type]
 
 
 def _state(row: KeyRow) -> tuple[str, str | None]:
