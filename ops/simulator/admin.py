@@ -18,6 +18,7 @@ from ops.simulator.catalogue import Item, facets, status_of
 from ops.simulator.clock import exact_time, parse_time
 from ops.simulator.faults import KINDS, Rule
 from ops.simulator.feed_queue import Feed
+from ops.simulator.given_orders import OrderGiven, order_shown, put_orders
 from ops.simulator.limits import changed
 from ops.simulator.products import Product
 from ops.simulator.world import World
@@ -143,6 +144,26 @@ async def put_products(world: World, http: HttpRequest) -> object:
 async def get_products(world: World, http: HttpRequest) -> object:
     world.settle()
     return list(world.catalogue.products(http.path_params["marketplace_id"]))
+
+
+async def add_orders(world: World, http: HttpRequest) -> object:
+    """A list of orders, each in the place of what its id was."""
+    world.settle()
+    return {"put": put_orders(world, http.path_params["seller_id"], _read(http, await http.body(), list[OrderGiven]))}
+
+
+async def get_orders(world: World, http: HttpRequest) -> object:
+    """Every order of the seller with its parcels."""
+    world.settle()
+    return [order_shown(order) for order in world.orders.of(http.path_params["seller_id"])]
+
+
+async def get_order(world: World, http: HttpRequest) -> object:
+    world.settle()
+    order = world.orders.find(http.path_params["seller_id"], http.path_params["order_id"])
+    if order is None:
+        raise _NotFound("no such order of this seller")
+    return order_shown(order)
 
 
 async def get_calls(world: World, http: HttpRequest) -> object:
@@ -310,6 +331,9 @@ _HANDLERS: tuple[tuple[str, str, _Handler], ...] = (
     ("GET", f"{_SHELF}/history", get_history),
     ("PUT", "/products/{marketplace_id}", put_products),
     ("GET", "/products/{marketplace_id}", get_products),
+    ("POST", "/orders/{seller_id}", add_orders),
+    ("GET", "/orders/{seller_id}", get_orders),
+    ("GET", "/orders/{seller_id}/{order_id}", get_order),
     ("GET", "/calls", get_calls),
     ("GET", "/calls/counts", get_call_counts),
     ("GET", "/feeds", get_feeds),

@@ -144,6 +144,19 @@ class Simulator:
         """Every registered product by ASIN, those that publishing made included."""
         return {product["asin"]: product for product in self.call("GET", f"/products/{marketplace_id}")}
 
+    def put_orders(self, seller_id: str, orders: Iterable[Mapping[str, object]]) -> int:
+        """Put orders in place (see `given_orders.OrderGiven` for the fields); how many."""
+        return int(self.call("POST", f"/orders/{quote(seller_id)}", list(orders))["put"])
+
+    def orders(self, seller_id: str) -> dict[str, dict[str, Any]]:
+        """Every order by its id, with its `packages`, and with `shipped` and `confirmations` of each of its `items`."""
+        return {order["order_id"]: order for order in self.call("GET", f"/orders/{quote(seller_id)}")}
+
+    def order(self, seller_id: str, order_id: str) -> dict[str, Any]:
+        """One order. Raises SimulatorError when there is none."""
+        found: dict[str, Any] = self.call("GET", f"/orders/{quote(seller_id)}/{quote(order_id)}")
+        return found
+
     def fault(self, kind: str, **rule: object) -> int:
         """Add a fault (see `faults.KINDS` and `faults.Rule`), and return its id."""
         return int(self.call("POST", "/faults", {"kind": kind, **rule})["id"])

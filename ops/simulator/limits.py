@@ -36,6 +36,10 @@ class Limits(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     compress_results: bool = True
     feed_level_status: Literal["DONE", "FATAL"] = "DONE"
     """How a feed with a feed-level issue ends; both have been seen."""
+    repeated_confirmation: Literal["warning", "accept", "error"] = "warning"
+    """What a shipment gets that was confirmed before, with the same data or with new tracking."""
+    xml_fault_message_id: Literal[0, 1] = 0
+    """The MessageID of a result about a whole XML feed; Amazon often shows 1."""
     create_feed_without_upload: Literal["refuse", "fatal"] = "refuse"
     replace_keeps_price_bounds: bool = False
     """A user found that minimum and maximum prices survive a replace; Amazon's own sample says no."""

@@ -15,7 +15,7 @@ from ops.simulator.answers import Json, JsonObject, decode, encode
 from ops.simulator.attributes import Issue
 from ops.simulator.feed_schema import MAX_MESSAGE_ID, header_fault, message_fault
 from ops.simulator.item_view import shown
-from ops.simulator.processing import Processed, Processor, Surroundings, effective
+from ops.simulator.processing import Effect, Processed, Processor, Surroundings
 from ops.simulator.submissions import Operation, Shelf, Submission, apply, judged, submitted
 
 FEED_TYPE = "JSON_LISTINGS_FEED"
@@ -100,10 +100,9 @@ def _process_messages(header: JsonObject, messages: Sequence[Json], around: Surr
 
 def _apply(tally: _Tally, around: Surroundings) -> None:
     """Write what takes effect, and keep the history of every submission."""
-    accepted = [submission for _, submission in tally.judged if submission.is_accepted]
-    taking_effect = {submission.sku for submission in effective(accepted, around.faults, lambda submission: submission.sku)}
+    effect = Effect(around.faults)
     for message_id, submission in tally.judged:
-        is_applied = submission.is_accepted and submission.sku in taking_effect
+        is_applied = submission.is_accepted and effect.takes(submission.sku)
         if is_applied and (item := apply(around.shelf, submission, around.real)) is not None:
             item.last_feed_id = around.feed_id
         around.shelf.history.add(submitted(submission, around.real, is_applied=is_applied, feed_id=around.feed_id, message_id=message_id))

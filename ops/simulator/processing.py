@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
 from ops.simulator.faults import Rule
+from ops.simulator.order_book import OrderBook
 from ops.simulator.submissions import Shelf
-
-_Message = TypeVar("_Message")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +17,9 @@ class Surroundings:
 
     feed_id: str
     seller_id: str
+    marketplace_ids: Sequence[str]
     shelf: Shelf
+    orders: OrderBook
     faults: Mapping[str, Rule]
     real: float
 
@@ -44,12 +45,23 @@ class Processor(NamedTuple):
     report_type: str
 
 
-def effective(accepted: Sequence[_Message], faults: Mapping[str, Rule], key: Callable[[_Message], str]) -> Sequence[_Message]:
-    """Those of the *accepted* messages that really take effect. *key*: the SKU or order that a rule's `skus` names."""
-    silent = faults.get("accepted_not_applied")
-    if silent is not None:
-        accepted = [] if silent.skus is None else [message for message in accepted if key(message) not in silent.skus]
-    fatal = faults.get("feed_fatal")
-    if fatal is None or fatal.apply == "all":
-        return accepted
-    return accepted[::2] if fatal.apply == "some" else []
+class Effect:
+    """Says of each accepted message of a feed in turn whether it really takes effect: faults may prevent it."""
+
+    def __init__(self, faults: Mapping[str, Rule]) -> None:
+        self._silent = faults.get("accepted_not_applied")
+        self._fatal = faults.get("feed_fatal")
+        self._asked = 0
+
+    def takes(self, key: str) -> bool:
+        """Ask about the next message. *key*: its SKU or order id, which the `skus` of a rule name."""
+        if self._silent is not None and (self._silent.skus is None or key in self._silent.skus):
+            return False
+        self._asked += 1
+        match self._fatal and self._fatal.apply:
+            case "none":
+                return False
+            case "some":
+                return self._asked % 2 == 1
+            case _:
+                return True

@@ -11,6 +11,7 @@ import msgspec
 from ops.simulator.attributes import Issue, Severity
 from ops.simulator.catalogue import Item, seeded_attributes
 from ops.simulator.faults import Rule
+from ops.simulator.given_orders import OrderGiven, put_orders
 from ops.simulator.limits import changed
 from ops.simulator.marketplaces import MARKETPLACES
 from ops.simulator.product_type_names import GENERIC
@@ -111,12 +112,18 @@ class _ScenarioProducts(msgspec.Struct, forbid_unknown_fields=True):
     items: list[Product]
 
 
+class _ScenarioOrders(msgspec.Struct, forbid_unknown_fields=True):
+    seller_id: str
+    items: list[OrderGiven]
+
+
 class Scenario(msgspec.Struct, forbid_unknown_fields=True):
     """A whole scenario file. In YAML write prices in quotes: a bare YAML number is binary."""
 
     sellers: list[_ScenarioSeller] = []
     products: list[_ScenarioProducts] = []
     catalogue: list[_ScenarioCatalogue] = []
+    orders: list[_ScenarioOrders] = []
     faults: list[Rule] = []
     limits: dict[str, object] = {}
 
@@ -139,6 +146,8 @@ def play(world: World, scenario: Scenario) -> None:
         register_products(world, products.marketplace_id, products.items)
     for given in scenario.catalogue:
         stock_shelf(world, given.seller_id, given.marketplace_id, given)
+    for orders in scenario.orders:
+        put_orders(world, orders.seller_id, orders.items)
     for rule in scenario.faults:
         world.faults.add(rule)
 

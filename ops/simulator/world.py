@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Mapping
 
-from ops.simulator import listings_feed
+from ops.simulator import listings_feed, order_fulfillment
 from ops.simulator.accounts import Accounts
 from ops.simulator.calls import CallLog
 from ops.simulator.catalogue import Catalogue
@@ -15,12 +15,16 @@ from ops.simulator.faults import Faults
 from ops.simulator.feed_queue import Feed, FeedQueue, FeedStatus
 from ops.simulator.limits import Limits
 from ops.simulator.marketplaces import MARKETPLACES
+from ops.simulator.order_book import OrderBook
 from ops.simulator.processing import Processor, Surroundings
 from ops.simulator.quota import Account, Plan, Quotas
 from ops.simulator.submissions import Shelf
 
 # A feed type is a processor; a new one is added here. Amazon ends the types it has retired FATAL.
-PROCESSORS: Mapping[str, Processor] = {listings_feed.FEED_TYPE: listings_feed.PROCESSOR}
+PROCESSORS: Mapping[str, Processor] = {
+    listings_feed.FEED_TYPE: listings_feed.PROCESSOR,
+    order_fulfillment.FEED_TYPE: order_fulfillment.PROCESSOR,
+}
 
 
 class World:
@@ -41,6 +45,7 @@ class World:
         self.quotas = Quotas()
         self.accounts = Accounts()
         self.catalogue = Catalogue()
+        self.orders = OrderBook()
         self.documents = Documents(self.clock)
         self.faults = Faults(self._seed)
         self.calls = CallLog()
@@ -83,6 +88,8 @@ class World:
         around = Surroundings(
             feed_id=feed.feed_id,
             seller_id=feed.account.seller_id,
+            marketplace_ids=feed.marketplace_ids,
+            orders=self.orders,
             shelf=self.shelf(feed.account.seller_id, feed.marketplace_ids[0]),
             faults=feed.faults,
             real=self.clock.real_at(ends_at),

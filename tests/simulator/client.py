@@ -14,7 +14,9 @@ US = "ATVPDKIKX0DER"
 CANADA = "A2EUQ1WTGCTBG2"
 GERMANY = "A1PA6795UKMFR9"
 JSON_UTF8 = "application/json; charset=UTF-8"
+XML_UTF8 = "text/xml; charset=UTF-8"
 FEED_TYPE = "JSON_LISTINGS_FEED"
+FULFILLMENT_TYPE = "POST_ORDER_FULFILLMENT_DATA"
 
 
 class Answer:
@@ -103,6 +105,13 @@ class Client:
         numbered = [{"messageId": number, **message} for number, message in enumerate(messages, 1)]
         feed = {"header": {"sellerId": self.seller_id, "version": "2.0", **(header or {})}, "messages": numbered}
         answer = self.create_feed(self.upload(json.dumps(feed).encode()))
+        assert answer.status == 202
+        feed_id: str = answer.json["feedId"]
+        return feed_id
+
+    def ship(self, document: bytes) -> str:
+        """Upload and submit one order fulfilment feed."""
+        answer = self.create_feed(self.upload(document, XML_UTF8), feedType=FULFILLMENT_TYPE)
         assert answer.status == 202
         feed_id: str = answer.json["feedId"]
         return feed_id
