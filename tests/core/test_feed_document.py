@@ -301,7 +301,8 @@ def test_the_guard_stands_only_before_what_amazon_alone_fulfils(listing: Listing
     ("name", "value", "expected"),
     [
         ("item_name", "Blue mug", [{"marketplace_id": US.id, "language_tag": "en_US", "value": "Blue mug"}]),
-        ("color", "blue", [{"marketplace_id": US.id, "value": "blue"}]),
+        ("color", "blue", [{"marketplace_id": US.id, "language_tag": "en_US", "value": "blue"}]),
+        ("part_number", "B-7", [{"marketplace_id": US.id, "value": "B-7"}]),
         ("max_order_quantity", 3, [{"marketplace_id": US.id, "value": 3}]),
         ("bullet_point", ["a", "b"], [{"marketplace_id": US.id, "language_tag": "en_US", "value": text} for text in ("a", "b")]),
         ("list_price", {"currency": "USD", "value": Decimal("19.90")}, [{"currency": "USD", "value": "19.90"}]),
@@ -314,7 +315,7 @@ def test_a_further_attribute_has_the_shape_that_most_attributes_have(name: str, 
 def test_a_further_attribute_that_is_emptied_is_deleted_by_its_selectors() -> None:
     assert patches(rendered(change(item_name=None, color=None))) == [
         {"op": "delete", "path": "/attributes/item_name", "value": [{"marketplace_id": US.id, "language_tag": "en_US"}]},
-        {"op": "delete", "path": "/attributes/color", "value": [{"marketplace_id": US.id}]},
+        {"op": "delete", "path": "/attributes/color", "value": [{"marketplace_id": US.id, "language_tag": "en_US"}]},
     ]
 
 

@@ -10,10 +10,12 @@ from typing import Final
 
 import msgspec
 
-from worker.core.facets import HANDLING_TIME, PRICE, QUANTITY, Value
+from worker.core.facets import HANDLING_TIME, LISTING, PRICE, QUANTITY, Value
 from worker.core.issues import Issue, issue
 from worker.core.ordering import History, Last, Version
 from worker.core.outcomes import Fate, Outcome, Settled, settle
+
+_NEVER: Final = Last(Version(sequenced=False, number=0), 0)
 
 URGENT: Final = 0
 ORDINARY: Final = 1
@@ -80,9 +82,11 @@ class Key(msgspec.Struct):
 
 
 def same(facet: str, one: Value, other: Value) -> bool:
-    """Whether two values are one to Amazon: prices by amount (19.9 is 19.90), everything else exactly."""
+    """Whether two values are one to Amazon: prices by amount (19.9 is 19.90), listings by digest, everything else exactly."""
     if one.cleared or other.cleared:
         return one.cleared == other.cleared
+    if facet == LISTING:
+        return one.value.get("digest") is not None and one.value.get("digest") == other.value.get("digest")
     if facet == PRICE:
         return one.value == other.value or Decimal(one.value) == Decimal(other.value)
     return bool(one.value == other.value)
@@ -123,6 +127,8 @@ def coalesce(key: Key, arrival: Arrival) -> Iterator[Settled]:
             key.lead_time_said = value.value
         if key.pending is not None and facet in key.pending.facets:
             yield from _end(key.pending, facet, Fate(Outcome.SUPERSEDED, by=arrival.message))
+        if facet == LISTING and value.cleared:
+            yield from _delete(key, history, arrival)
         known = key.confirmed.get(facet)
         if known is not None and same(facet, known, value):
             fates[facet] = Fate(Outcome.UNCHANGED)
@@ -138,6 +144,26 @@ def coalesce(key: Key, arrival: Arrival) -> Iterator[Settled]:
         pending.messages[arrival.message] = Open(arrival.type, arrival.published, fates, arrival.warnings)
     if key.pending is not None and not key.pending.messages:
         key.pending = None
+
+
+def _delete(key: Key, history: History, arrival: Arrival) -> Iterator[Settled]:
+    """Let the deletion of a listing take the place of all that waits for it, but for what its own source has said since."""
+    for facet in sorted({PRICE, QUANTITY, HANDLING_TIME, *history.facets} - {LISTING}):
+        last = history.facets.get(facet)
+        if last is None or last.version <= arrival.version:
+            history.facets[facet] = Last(arrival.version, arrival.message)
+    if history.facets[HANDLING_TIME].message == arrival.message:
+        key.lead_time_said = None
+    if key.pending is not None:
+        for facet, said in list(key.pending.facets.items()):
+            if facet != LISTING and said.message != history.facets.get(facet, _NEVER).message:
+                yield from _end(key.pending, facet, Fate(Outcome.SUPERSEDED, by=arrival.message))
+
+
+def publishes(change: Change | None) -> bool:
+    """Whether *change* brings a listing to Amazon, so that its SKU need not be known there."""
+    said = None if change is None else change.facets.get(LISTING)
+    return said is not None and not said.value.cleared
 
 
 def _end(change: Change, facet: str, fate: Fate) -> Iterator[Settled]:
@@ -188,9 +214,12 @@ def land(key: Key, landing: Sequence[tuple[Change, Fate | None]]) -> list[Settle
     """Bring all that is on its way of *key* to its end, or back; return the messages that end by it.
 
     *landing*: each change with the fate of its facets, None where Amazon has not decided. What is undecided is pending again,
-    unless something newer is pending already. Since everything lands at once, a message that was taken apart is whole again.
+    unless something newer is pending already, the deletion of all of it included. Since everything lands at once, a message that
+    was taken apart is whole again.
     """
     pending = Change({}, {}) if key.pending is None else key.pending
+    listing = pending.facets.get(LISTING)
+    deletion = listing if listing is not None and listing.value.cleared else None
     fates: dict[int, dict[str, Fate]] = {}
     undecided: dict[str, Said] = {}
     for change, fate in landing:
@@ -203,7 +232,7 @@ def land(key: Key, landing: Sequence[tuple[Change, Fate | None]]) -> list[Settle
                 staying.fates = {**landed.fates, **staying.fates}
                 staying.warnings = tuple(dict.fromkeys((*landed.warnings, *staying.warnings)))
         for facet, said in change.facets.items():
-            newer = pending.facets.get(facet)
+            newer = pending.facets.get(facet) or deletion
             if fate is not None:
                 fates[said.message][facet] = fate
             elif newer is not None:
@@ -237,12 +266,32 @@ def confirm(key: Key, sent: Mapping[str, Value]) -> list[Settled]:
     return settled
 
 
-def take_off(key: Key, sent: Mapping[str, Value]) -> dict[str, Value]:
-    """Forget what Amazon is known to have of the facets that are about to be sent, and return it."""
-    return {facet: key.confirmed.pop(facet) for facet in sent if facet in key.confirmed}
+def take_off(key: Key, facets: Iterable[str]) -> dict[str, Value]:
+    """Forget what Amazon is known to have of the *facets* that a feed message is about to change, and return it."""
+    return {facet: key.confirmed.pop(facet) for facet in sorted(set(facets)) if facet in key.confirmed}
+
+
+def stands_either_way(flight: Flight) -> dict[str, Value]:
+    """Return what Amazon has whether it took an undecided flight or not: what the flight only repeated."""
+    return {facet: was for facet, was in flight.was.items() if facet not in flight.change.facets and flight.sent.get(facet) == was}
+
+
+def refused(flight: Flight, fate: Fate) -> list[tuple[Change, Fate | None]]:
+    """Return what `land` is told of a flight that Amazon refused: the *fate* is that of its facets.
+
+    A listing that is refused is the fault of the message that published it. What other messages said of the SKU went along
+    with it, is not decided, and goes again by itself.
+    """
+    change = flight.change
+    if not publishes(change):
+        return [(change, fate)]
+    publisher = change.facets[LISTING].message
+    published = take(change, [facet for facet, said in change.facets.items() if said.message == publisher])
+    return [(published, fate), (change, None)]
 
 
 def priority(change: Change) -> int:
     """Return `URGENT` for a change that takes a SKU out of stock: overselling cannot wait behind prices."""
-    quantity = change.facets.get(QUANTITY)
-    return URGENT if quantity is not None and quantity.value.value == 0 else ORDINARY
+    quantity, listing = change.facets.get(QUANTITY), change.facets.get(LISTING)
+    ends_sale = (quantity is not None and not quantity.value.value) or (listing is not None and listing.value.cleared)
+    return URGENT if ends_sale else ORDINARY

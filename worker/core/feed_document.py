@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from worker.core.attribute_shapes import Selectors, instances
 from worker.core.coalescing import Change
 from worker.core.facets import HANDLING_TIME, PRICE, QUANTITY, Value
 from worker.core.issues import Issue, issue
@@ -21,8 +22,8 @@ DEFAULT_CHANNEL: Final = "DEFAULT"
 LEAD_TIME_WHEN_NONE_IS_SAID: Final = 1
 """Days; Amazon's schema wants a lead time with every channel but DEFAULT (R57)."""
 
-LANGUAGE_ATTRIBUTES: Final = frozenset({"item_name", "product_description", "bullet_point", "condition_note"})
-"""Attributes that tell their instances apart by marketplace and language."""
+AMAZONS_CHANNELS: Final = "AMAZON_"
+"""What the codes of the channels begin with in which Amazon fulfils, and counts the stock itself."""
 
 
 class PatchOp(StrEnum):
@@ -31,7 +32,10 @@ class PatchOp(StrEnum):
 
 
 class Offer(NamedTuple):
-    """What a connection and its marketplace say of every patch."""
+    """What a connection and its marketplace say of every feed message.
+
+    `center`: the code of a SKU's own fulfillment center, sent in place of the connection's channel (R18).
+    """
 
     marketplace_id: str
     currency: str
@@ -41,6 +45,16 @@ class Offer(NamedTuple):
     maps_handling_time: bool
     sends_quantity: bool
     guards_fba: bool
+    center: str | None = None
+
+    @property
+    def code(self) -> str:
+        """The fulfillment_channel_code."""
+        return self.center or self.channel
+
+    @property
+    def selectors(self) -> Selectors:
+        return Selectors(self.marketplace_id, self.language_tag, self.currency)
 
 
 class Listing(NamedTuple):
@@ -54,15 +68,18 @@ class Listing(NamedTuple):
 class Patch(NamedTuple):
     """A rendered feed message without its messageId.
 
-    `sent`: every facet value the patch carries, also those it only repeats. `dropped`: facets that do not go, each with
+    `sent`: every facet value it carries, also those it only repeats. `dropped`: facets that do not go, each with
     its fate, warnings included. `warnings` are of facets that go, each with its facet as `field`. An empty `message` means
-    that nothing is left to send.
+    that nothing is left to send. `facets`: those of the change that it takes along, None for all. `replaces`: facets beside
+    those it carries that Amazon may lose by it.
     """
 
     message: Mapping[str, Any]
     sent: Mapping[str, Value]
     dropped: Mapping[str, Fate]
     warnings: tuple[Issue, ...]
+    facets: frozenset[str] | None = None
+    replaces: frozenset[str] = frozenset()
 
 
 def render(change: Change, confirmed: Mapping[str, Value], lead_time_said: int | None, listing: Listing, offer: Offer) -> Patch | Reason:
@@ -71,17 +88,8 @@ def render(change: Change, confirmed: Mapping[str, Value], lead_time_said: int |
     Raises: nothing; a value that cannot be sent is in `dropped`.
     """
     wanted = {facet: said.value for facet, said in change.facets.items()}
-    dropped: dict[str, Fate] = {}
+    dropped = withheld(wanted, listing, offer)
     warnings: list[Issue] = []
-    if offer.guards_fba and _amazon_fulfils(listing, offer):
-        # A handling time alone would make the merchant's fulfillment_availability as a quantity does.
-        for facet in wanted.keys() & {QUANTITY, HANDLING_TIME}:
-            del wanted[facet]
-            dropped[facet] = Fate(Outcome.REJECTED, reason="FBA_GUARD", issues=(issue("FBA_GUARD", field=facet, value=listing.sku),))
-    if QUANTITY in wanted and not offer.sends_quantity:
-        del wanted[QUANTITY]
-        dropped[QUANTITY] = Fate(Outcome.SKIPPED, reason=Reason.NOTHING_TO_SEND)
-
     availability = _availability(wanted, confirmed, lead_time_said, offer)
     if isinstance(availability, Reason):
         return availability
@@ -98,7 +106,7 @@ def render(change: Change, confirmed: Mapping[str, Value], lead_time_said: int |
     patches: list[Mapping[str, Any]] = []
     sent: dict[str, Value] = {}
     if availability:
-        instance = {"fulfillment_channel_code": offer.channel, **_keys(availability)}
+        instance = {"fulfillment_channel_code": offer.code, **_keys(availability, offer.patch_op)}
         patches.append({"op": str(offer.patch_op), "path": "/attributes/fulfillment_availability", "value": [instance]})
         sent.update(availability)
         if HANDLING_TIME in wanted:
@@ -114,8 +122,28 @@ def render(change: Change, confirmed: Mapping[str, Value], lead_time_said: int |
     return Patch(message, sent, dropped, tuple(warnings))
 
 
-def _amazon_fulfils(listing: Listing, offer: Offer) -> bool:
-    return offer.channel == DEFAULT_CHANNEL and bool(listing.channels) and DEFAULT_CHANNEL not in listing.channels
+def withheld(wanted: dict[str, Value], listing: Listing, offer: Offer) -> dict[str, Fate]:
+    """Take out of *wanted* what must not go or need not, and return the fates."""
+    fates: dict[str, Fate] = {}
+    if is_guarded(listing, offer):
+        # A handling time alone would make the merchant's fulfillment_availability as a quantity does.
+        for facet in sorted(wanted.keys() & {QUANTITY, HANDLING_TIME}):
+            del wanted[facet]
+            fates[facet] = Fate(Outcome.REJECTED, reason="FBA_GUARD", issues=(issue("FBA_GUARD", field=facet, value=listing.sku),))
+    if QUANTITY in wanted and not sends_quantity(offer):
+        del wanted[QUANTITY]
+        fates[QUANTITY] = Fate(Outcome.SKIPPED, reason=Reason.NOTHING_TO_SEND)
+    return fates
+
+
+def is_guarded(listing: Listing, offer: Offer) -> bool:
+    """Whether a quantity would turn the SKU merchant-fulfilled: Amazon fulfils it, and the quantity would be the merchant's own."""
+    amazon_fulfils = DEFAULT_CHANNEL not in listing.channels and any(code.startswith(AMAZONS_CHANNELS) for code in listing.channels)
+    return offer.guards_fba and amazon_fulfils and not offer.code.startswith(AMAZONS_CHANNELS)
+
+
+def sends_quantity(offer: Offer) -> bool:
+    return offer.sends_quantity or not offer.code.startswith(AMAZONS_CHANNELS)
 
 
 def _availability(
@@ -127,7 +155,7 @@ def _availability(
     parts: dict[str, Value] = {}
     if QUANTITY in wanted:
         parts[QUANTITY] = wanted[QUANTITY]
-    elif offer.patch_op is PatchOp.REPLACE and offer.sends_quantity:
+    elif offer.patch_op is PatchOp.REPLACE and sends_quantity(offer):
         if QUANTITY not in confirmed:
             return Reason.QUANTITY_UNKNOWN
         parts[QUANTITY] = confirmed[QUANTITY]
@@ -143,33 +171,32 @@ def _availability(
     return parts
 
 
-def _keys(availability: Mapping[str, Value]) -> dict[str, JsonValue]:
-    names = {QUANTITY: "quantity", HANDLING_TIME: "lead_time_to_ship_max_days"}
-    return {names[facet]: value.value for facet, value in availability.items()}
+AVAILABILITY_KEYS: Final[Mapping[str, str]] = {QUANTITY: "quantity", HANDLING_TIME: "lead_time_to_ship_max_days"}
+
+
+def _keys(availability: Mapping[str, Value], op: PatchOp) -> dict[str, JsonValue]:
+    """Return the keys of an instance. An emptied quantity is null, by which a merge removes it; a replace leaves it out."""
+    parts = availability.items()
+    return {AVAILABILITY_KEYS[facet]: value.value for facet, value in parts if not value.cleared or op is PatchOp.MERGE}
 
 
 def _price(value: Value, offer: Offer) -> Mapping[str, Any]:
-    instance: dict[str, Any] = {"marketplace_id": offer.marketplace_id, "currency": offer.currency, "audience": "ALL"}
-    if value.cleared:
-        return {"op": "delete", "path": "/attributes/purchasable_offer", "value": [instance]}
-    instance["our_price"] = [{"schedule": [{"value_with_tax": Decimal(value.value)}]}]
-    return {"op": str(offer.patch_op), "path": "/attributes/purchasable_offer", "value": [instance]}
+    op = "delete" if value.cleared else str(offer.patch_op)
+    return {"op": op, "path": "/attributes/purchasable_offer", "value": [offer_instance(value, offer)]}
+
+
+def offer_instance(value: Value, offer: Offer) -> Mapping[str, Any]:
+    """Return the instance of purchasable_offer with the price *value*; of a price that is cleared only the selectors."""
+    selectors = {"marketplace_id": offer.marketplace_id, "currency": offer.currency, "audience": "ALL"}
+    return selectors if value.cleared else {**selectors, "our_price": [{"schedule": [{"value_with_tax": Decimal(value.value)}]}]}
 
 
 def _attribute(name: str, value: Value, offer: Offer) -> Mapping[str, Any]:
     """Return the patch of an attribute that has no rule of its own, in the shape that most attributes have."""
-    selectors: dict[str, Any] = {"marketplace_id": offer.marketplace_id}
-    if name in LANGUAGE_ATTRIBUTES:
-        selectors["language_tag"] = offer.language_tag
     path = f"/attributes/{name}"
     if value.cleared:
-        return {"op": "delete", "path": path, "value": [selectors]}
-    instances = value.value if isinstance(value.value, list) else [value.value]
-    return {
-        "op": str(offer.patch_op),
-        "path": path,
-        "value": [instance if isinstance(instance, dict) else {**selectors, "value": instance} for instance in instances],
-    }
+        return {"op": "delete", "path": path, "value": [offer.selectors.of(name)]}
+    return {"op": str(offer.patch_op), "path": path, "value": instances(name, value.value, offer.selectors)}
 
 
 def header(selling_partner_id: str, issue_locale: str) -> bytes:
