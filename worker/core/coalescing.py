@@ -10,10 +10,10 @@ from typing import Final
 
 import msgspec
 
-from worker.core.facets import HANDLING_TIME, LISTING, PRICE, QUANTITY, Value
+from worker.core.facets import HANDLING_TIME, LISTING, PRICE, QUANTITY, Value, topic_of
 from worker.core.issues import Issue, issue
 from worker.core.ordering import History, Last, Version
-from worker.core.outcomes import Fate, Outcome, Settled, settle
+from worker.core.outcomes import Fate, Outcome, Reason, Settled, settle
 
 _NEVER: Final = Last(Version(sequenced=False, number=0), 0)
 
@@ -57,7 +57,11 @@ class Flight(msgspec.Struct, omit_defaults=True, rename={"change": "c", "sent": 
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
-    """A staged message as coalescing sees it. `published` is in seconds since the epoch."""
+    """A staged message as coalescing sees it. `published` is in seconds since the epoch.
+
+    `topic`: what the message tells as a whole, a parcel: with a newer message about it nothing of an older one stands, also what the
+    newer does not speak of. `nothing`: why it has no facets, where it has none.
+    """
 
     message: int
     source: str
@@ -66,6 +70,8 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     published: float
     facets: Mapping[str, Value]
     warnings: tuple[Issue, ...] = ()
+    topic: str | None = None
+    nothing: Reason = Reason.NOTHING_TO_SEND
 
 
 class Key(msgspec.Struct):
@@ -99,7 +105,7 @@ def coalesce(key: Key, arrival: Arrival) -> Iterator[Settled]:
     missing sequence, or skipped because the template makes nothing of it.
     """
     history = key.versions.get(arrival.source)
-    if history is not None and history.sequenced and not arrival.version.sequenced:
+    if history is not None and not arrival.version.sequenced and _gave_sequence(history, arrival.topic):
         fault = issue("SEQUENCE_MISSING", field="sequence")
         yield Settled(
             message=arrival.message,
@@ -116,13 +122,16 @@ def coalesce(key: Key, arrival: Arrival) -> Iterator[Settled]:
     elif arrival.version.sequenced:
         history.sequenced = True
 
+    if arrival.topic is not None:
+        yield from _retell(key, history, arrival, arrival.topic)
     fates: dict[str, Fate] = {}
     for facet, value in arrival.facets.items():
-        last = history.facets.get(facet)
+        told = arrival.topic or facet
+        last = history.facets.get(told)
         if last is not None and arrival.version < last.version:
             fates[facet] = Fate(Outcome.SUPERSEDED, by=last.message)
             continue
-        history.facets[facet] = Last(arrival.version, arrival.message)
+        history.facets[told] = Last(arrival.version, arrival.message)
         if facet == HANDLING_TIME:
             key.lead_time_said = value.value
         if key.pending is not None and facet in key.pending.facets:
@@ -138,7 +147,7 @@ def coalesce(key: Key, arrival: Arrival) -> Iterator[Settled]:
         key.pending.facets[facet] = Said(value, arrival.message)
 
     if len(fates) == len(arrival.facets):
-        yield settle(arrival.message, arrival.type, arrival.published, fates, arrival.warnings)
+        yield settle(arrival.message, arrival.type, arrival.published, fates, arrival.warnings, arrival.nothing)
     else:
         pending = key.pending or Change({}, {})
         pending.messages[arrival.message] = Open(arrival.type, arrival.published, fates, arrival.warnings)
@@ -164,6 +173,23 @@ def publishes(change: Change | None) -> bool:
     """Whether *change* brings a listing to Amazon, so that its SKU need not be known there."""
     said = None if change is None else change.facets.get(LISTING)
     return said is not None and not said.value.cleared
+
+
+def _gave_sequence(history: History, topic: str | None) -> bool:
+    """Whether the source has given a sequence for this before: for the key, or for the topic where there is one."""
+    last = None if topic is None else history.facets.get(topic)
+    return history.sequenced if topic is None else last is not None and last.version.sequenced
+
+
+def _retell(key: Key, history: History, arrival: Arrival, topic: str) -> Iterator[Settled]:
+    """Note that *arrival* tells *topic* anew, if it is not older than what is known, and end what it no longer speaks of."""
+    last = history.facets.get(topic)
+    if last is not None and arrival.version < last.version:
+        return
+    history.facets[topic] = Last(arrival.version, arrival.message)
+    if key.pending is not None:
+        for facet in [facet for facet in key.pending.facets if topic_of(facet) == topic and facet not in arrival.facets]:
+            yield from _end(key.pending, facet, Fate(Outcome.SUPERSEDED, by=arrival.message))
 
 
 def _end(change: Change, facet: str, fate: Fate) -> Iterator[Settled]:
@@ -220,6 +246,7 @@ def land(key: Key, landing: Sequence[tuple[Change, Fate | None]]) -> list[Settle
     pending = Change({}, {}) if key.pending is None else key.pending
     listing = pending.facets.get(LISTING)
     deletion = listing if listing is not None and listing.value.cleared else None
+    retold = {topic_of(facet): said for facet, said in pending.facets.items() if topic_of(facet)}
     fates: dict[int, dict[str, Fate]] = {}
     undecided: dict[str, Said] = {}
     for change, fate in landing:
@@ -232,10 +259,10 @@ def land(key: Key, landing: Sequence[tuple[Change, Fate | None]]) -> list[Settle
                 staying.fates = {**landed.fates, **staying.fates}
                 staying.warnings = tuple(dict.fromkeys((*landed.warnings, *staying.warnings)))
         for facet, said in change.facets.items():
-            newer = pending.facets.get(facet) or deletion
+            newer = pending.facets.get(facet) or deletion or (retold.get(topic_of(facet)) if retold else None)
             if fate is not None:
                 fates[said.message][facet] = fate
-            elif newer is not None:
+            elif newer is not None and newer.message != said.message:
                 fates[said.message][facet] = Fate(Outcome.SUPERSEDED, by=newer.message)
             else:
                 undecided[facet] = said

@@ -11,8 +11,20 @@ from worker.core.json import JsonValue
 PRICE: Final = "price"
 QUANTITY: Final = "quantity"
 HANDLING_TIME: Final = "handling_time"
+LINES: Final = "lines"
+BUNDLE: Final = "bundle"
 LISTING: Final = "listing"
 """All that publishing says of a SKU beside the facets above."""
+
+
+def facet_of(topic: str, *, bundle: str | None = None) -> str:
+    """Return the name of a facet of *topic*, a parcel: its lines, or what it holds of the *bundle* with that order item id (digits)."""
+    return f"{LINES} of {topic}" if bundle is None else f"{BUNDLE} {bundle} of {topic}"
+
+
+def topic_of(facet: str) -> str:
+    """Return the topic of a facet, "" where it has none. Only names made by `facet_of` hold " of ", and none of it before the topic."""
+    return facet.partition(" of ")[2]
 
 
 class Value(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -25,9 +25,13 @@ class Reason(StrEnum):
     """Why a message was skipped, or a change is held."""
 
     NOTHING_TO_SEND = "nothing_to_send"
+    EMPTY_FULFILLMENT = "empty_fulfillment"
     CONNECTION_PAUSED = "connection_paused"
     NOT_AUTHORIZED = "not_authorized"
     QUANTITY_UNKNOWN = "quantity_unknown"
+    BUNDLE_PARTIAL = "bundle_partial"
+    ORDER_UNKNOWN = "order_unknown"
+    NON_MANAGED = "non_managed"
     FEEDS_FAILING = "feeds_failing"
     KIND_NOT_SENT = "kind_not_sent"
 
@@ -77,8 +81,15 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
         return any(other is not first and other != first for other in others)
 
 
-def settle(message: int, type_: str, published: float, facets: Mapping[str, Fate], warnings: Sequence[Issue] = ()) -> Settled:
-    """Return the outcome of a message whose facets have all come to an end.
+def settle(
+    message: int,
+    type_: str,
+    published: float,
+    facets: Mapping[str, Fate],
+    warnings: Sequence[Issue] = (),
+    nothing: Reason = Reason.NOTHING_TO_SEND,
+) -> Settled:
+    """Return the outcome of a message whose facets have all come to an end. *nothing*: why there is none, where there is none.
 
     A facet that was refused makes the message refused, whatever became of the others. Source: the contract's "What
     became of each message".
@@ -89,7 +100,7 @@ def settle(message: int, type_: str, published: float, facets: Mapping[str, Fate
             type=type_,
             published=published,
             outcome=Outcome.SKIPPED,
-            reason=Reason.NOTHING_TO_SEND,
+            reason=nothing,
             issues=tuple(warnings),
             facets=facets,
         )
