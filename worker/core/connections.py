@@ -14,9 +14,10 @@ from worker.core.ids import ConnectionId
 from worker.core.json import decode, encode
 from worker.core.mapping import MappingSet
 from worker.core.marketplaces import MARKETPLACES, Marketplace
+from worker.core.publishing import PublishTemplate
 from worker.core.rules import Rule
 from worker.core.sync import SyncTemplate
-from worker.core.targets import Frozen, Many, Name, Some, Spec, TemplateKind, Way, check, refusal, required
+from worker.core.targets import Frozen, Many, Name, Some, Spec, TemplateKind, Way, check, refusal, required, twice
 
 LONGEST_NAME: Final = 128
 LONGEST_PREFIX: Final = 30
@@ -131,6 +132,10 @@ def _checked(kind: TemplateKind, given: object) -> Mapping[str, Spec]:
             faults += [_again(fault, (name, *fault["loc"])) for fault in error.errors(include_url=False, include_input=False)]
         except PydanticCustomError as error:
             faults.append({"type": error, "loc": (name,), "input": None})
+    faults += [
+        {"type": refusal("TARGET_RESERVED", value=name, limit=other), "loc": (name,), "input": None}
+        for name, other in twice(kind, template)
+    ]
     faults += [{"type": refusal("TARGET_REQUIRED", target=name), "loc": (), "input": None} for name in required(kind) if name not in given]
     if faults:
         raise ValidationError.from_exception_data("template", faults, hide_input=True)
@@ -152,7 +157,7 @@ def _specs(template: Mapping[str, Any]) -> Mapping[str, Spec]:
 Schedule = Annotated[str, AfterValidator(_schedule)]
 """An interval as 30s, 15m, 24h or 7d, or a cron expression of five fields."""
 
-PublishTemplate = Annotated[Mapping[str, Spec], WrapValidator(lambda given, _: _checked(TemplateKind.PUBLISH, given))]
+PublishTemplateEntries = Annotated[Mapping[str, Spec], WrapValidator(lambda given, _: _checked(TemplateKind.PUBLISH, given))]
 SyncTemplateEntries = Annotated[Mapping[str, Spec], WrapValidator(lambda given, _: _checked(TemplateKind.SYNC, given))]
 OrdersTemplate = Annotated[Mapping[str, Spec], WrapValidator(lambda given, _: _checked(TemplateKind.ORDERS, given))]
 ShipmentsTemplate = Annotated[Mapping[str, Spec], WrapValidator(lambda given, _: _checked(TemplateKind.SHIPMENTS, given))]
@@ -192,7 +197,7 @@ class PublishListings(Frozen):
     requirements: Literal["LISTING_OFFER_ONLY", "LISTING"] = "LISTING_OFFER_ONLY"
     operation: Literal["UPDATE", "PARTIAL_UPDATE"] = "UPDATE"
     fulfillment_center_id: Spec | None = None
-    template: PublishTemplate = Field(default=DEFAULT_PUBLISH_TEMPLATE)
+    template: PublishTemplateEntries = Field(default=DEFAULT_PUBLISH_TEMPLATE)
 
     @field_validator("fulfillment_center_id")
     @classmethod
@@ -268,6 +273,10 @@ class ConnectionSettings(ConnectionEntry):
     def to_json(self) -> bytes:
         """Return canonical JSON with exact numbers: equal settings give equal bytes."""
         return encode(self.model_dump(by_alias=True), canonical=True)
+
+    @cached_property
+    def publish_template(self) -> PublishTemplate:
+        return PublishTemplate(self)
 
     @cached_property
     def sync_template(self) -> SyncTemplate:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from worker.core import feed_document, report
+from worker.core import feed_document, listing_messages, report
 from worker.core.coalescing import Key
-from worker.core.connections import Connection, to_amazon
-from worker.core.facets import HANDLING_TIME, Value
+from worker.core.connections import Connection, ConnectionSettings, to_amazon
+from worker.core.facets import HANDLING_TIME, QUANTITY, Value
 from worker.core.feed_document import Listing, Offer, Patch, PatchOp
 from worker.core.issues import Issue
 from worker.core.kinds import Kind
@@ -20,13 +20,14 @@ class Part(NamedTuple):
 
     `body`: as it will stand in the document, but for its number. `sent`: every facet value that it carries, also those that it
     only repeats. `facets`: those of the change that it takes along, None for all. `warnings`: of facets that go, each with its
-    facet as `field`.
+    facet as `field`. `replaces`: facets beside those it carries that Amazon may lose by it.
     """
 
     body: bytes
     sent: Mapping[str, Value]
     facets: frozenset[str] | None = None
     warnings: tuple[Issue, ...] = ()
+    replaces: frozenset[str] = frozenset()
 
 
 class Rendered(NamedTuple):
@@ -69,17 +70,24 @@ def offer_of(connection: Connection) -> Offer:
     """Return what every feed message of a connection's listings has in common."""
     settings = connection.settings
     channel = settings.fulfillment_channel
-    handling_time = settings.sync_listings.template.get(HANDLING_TIME)
     return Offer(
         marketplace_id=connection.marketplace.id,
         currency=connection.marketplace.currency,
         language_tag=connection.language_tag,
         channel=channel,
         patch_op=PatchOp(settings.sync_listings.patch_op),
-        maps_handling_time=handling_time is not None and handling_time.way is not Way.DONT_MAP,
+        maps_handling_time=_maps_handling_time(settings),
         sends_quantity=channel == feed_document.DEFAULT_CHANNEL or settings.fba_quantity == "send",
         guards_fba=settings.fba_guard,
     )
+
+
+def _maps_handling_time(settings: ConnectionSettings) -> bool:
+    """Whether a message can say the handling time: by a target of its own, or as a shipping speed of the published quantity."""
+    publish = settings.publish_listings.template
+    specs = (settings.sync_listings.template.get(HANDLING_TIME), publish.get(HANDLING_TIME))
+    speed = publish.get(QUANTITY)
+    return any(spec is not None and spec.way is not Way.DONT_MAP for spec in specs) or (speed is not None and speed.way is Way.OPTION)
 
 
 def _listings(connection: Connection) -> Render:
@@ -90,12 +98,13 @@ def _listings(connection: Connection) -> Render:
         if key.pending is None:
             return Rendered()
         listing = listing._replace(sku=to_amazon(listing.sku, prefix))
-        patch = feed_document.render(key.pending, key.confirmed, key.lead_time_said, listing, offer)
+        patch = listing_messages.render(key.pending, key.confirmed, key.lead_time_said, listing, offer)
         if not isinstance(patch, Patch):
             return Rendered(held=patch)
         if not patch.message:
             return Rendered(dropped=patch.dropped)
-        return Rendered((Part(feed_document.body(patch.message), patch.sent, warnings=patch.warnings),), patch.dropped)
+        part = Part(feed_document.body(patch.message), patch.sent, patch.facets, patch.warnings, patch.replaces)
+        return Rendered((part,), patch.dropped)
 
     return render
 

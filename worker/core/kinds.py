@@ -9,7 +9,6 @@ class Kind(StrEnum):
     """A lane is a connection and a kind."""
 
     LISTINGS = "listings"
-    PUBLISHING = "publishing"
     SHIPMENTS = "shipments"
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from worker.core import feed_document
 from worker.core.attribute_shapes import emptied, instances
-from worker.core.coalescing import Change
+from worker.core.coalescing import Change, Flight
 from worker.core.facets import HANDLING_TIME, LISTING, PRICE, QUANTITY, Value
 from worker.core.feed_document import (
     AMAZONS_CHANNELS,
@@ -44,6 +44,26 @@ def render(change: Change, confirmed: Mapping[str, Value], lead_time_said: int |
         message = {"sku": listing.sku, "operationType": "DELETE"}
         return Patch(message, {}, {}, (), frozenset({LISTING}), frozenset(confirmed))
     return _whole(change, confirmed, lead_time_said, listing, offer._replace(center=said.value.value.get("center")))
+
+
+class Listed(NamedTuple):
+    """A listing that Amazon has taken. None: it says nothing of that. `channel`: the code that its quantity went to."""
+
+    product_type: str | None
+    asin: str | None
+    channel: str | None
+
+
+def listed(flight: Flight, channel: str) -> Listed | None:
+    """Return the listing that *flight* brought to Amazon, None if it deleted it. *channel*: the connection's."""
+    value = flight.change.facets[LISTING].value
+    if value.cleared:
+        return None
+    document = value.value
+    named = document["attributes"].get("merchant_suggested_asin")
+    asin = named[0].get("value") if isinstance(named, list) and named and isinstance(named[0], dict) else None
+    sends_stock = bool(flight.sent.keys() & {QUANTITY, HANDLING_TIME})
+    return Listed(document.get("product_type"), asin or None, document.get("center", channel) if sends_stock else None)
 
 
 def _patch(change: Change, confirmed: Mapping[str, Value], lead_time_said: int | None, listing: Listing, offer: Offer) -> Patch | Reason:

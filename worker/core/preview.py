@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from worker.core import coalescing, feed_document
+from worker.core import coalescing, feed_document, listing_messages
 from worker.core.coalescing import Arrival, Key
 from worker.core.facets import Value
 from worker.core.feed_document import Listing, Offer
@@ -39,7 +39,7 @@ def preview(key: Key, arrival: Arrival, listing: Listing, offer: Offer) -> Previ
     change = key.pending
     assert change is not None  # a message that has not ended is pending
     fates = dict(change.messages[arrival.message].fates)
-    patch = feed_document.render(change, key.confirmed, key.lead_time_said, listing, offer)
+    patch = listing_messages.render(change, key.confirmed, key.lead_time_said, listing, offer)
     if not isinstance(patch, feed_document.Patch):
         return Preview(HELD, str(patch), issues=arrival.warnings, facets=arrival.facets, fates=fates)
     for settled in coalescing.drop(change, patch.dropped):

@@ -161,7 +161,7 @@ def _store(
         for part in load.going:
             change = _taken(load, part)
             coalescing.warn(change, part.warnings)
-            was = coalescing.take_off(key, {**{facet: said.value for facet, said in change.facets.items()}, **part.sent})
+            was = coalescing.take_off(key, {*change.facets, *part.sent, *part.replaces})
             rows.append((feed_id, number, load.claimed.name, codec.text(Flight(change, dict(part.sent), was))))
             types.update(open_.type for open_ in change.messages.values())
             number += 1

@@ -12,10 +12,12 @@ import structlog
 from worker import metrics
 from worker.context import Context
 from worker.core import coalescing
+from worker.core.coalescing import Change
 from worker.core.connections import Connection, from_amazon, to_amazon
+from worker.core.facets import LISTING
 from worker.core.issues import issue
 from worker.core.kinds import Kind
-from worker.core.outcomes import Fate, Outcome
+from worker.core.outcomes import Fate, Outcome, Settled
 from worker.errors import AmazonError, Later
 from worker.store import connections, keys, leases, listings, outcomes
 from worker.store.flights import FALLBACK_PRODUCT_TYPE
@@ -81,13 +83,21 @@ def _write(ctx: Context, connection: Connection, asked: Sequence[str], found: Se
         for name, row in rows.items():
             if row.state != "unlinked" or row.key.pending is None:
                 continue
-            sku = to_amazon(name.key, connection.settings.sku_prefix)
-            fate = Fate(Outcome.REJECTED, reason="SKU_UNKNOWN", issues=(issue("SKU_UNKNOWN", field="sku", value=sku, reason=""),))
-            refused = dict.fromkeys(row.key.pending.facets, fate)
-            ended += (outcomes.Ended(connection.id, settled) for settled in coalescing.drop(row.key.pending, refused))
+            if coalescing.publishes(row.key.pending):
+                row.state = "ready"
+                continue
+            ended += (outcomes.Ended(connection.id, settled) for settled in _unknown(row.key.pending, connection, name.key))
             row.key.pending = None
         keys.save(tx, rows.values(), now)
         outcomes.record(tx, ended, now)
     for each in ended:
         metrics.outcomes(connection.name, each.settled.type, each.settled.outcome)
     log.debug("listings_linked", connection=connection.name, linked=len(known), unknown=len(unknown))
+
+
+def _unknown(change: Change, connection: Connection, key: str) -> list[Settled]:
+    """End what cannot be sent of a SKU that Amazon does not list: a deletion has nothing to do, all else is refused."""
+    sku = to_amazon(key, connection.settings.sku_prefix)
+    refused = Fate(Outcome.REJECTED, reason="SKU_UNKNOWN", issues=(issue("SKU_UNKNOWN", field="sku", value=sku, reason=""),))
+    fates = {facet: Fate(Outcome.UNCHANGED) if facet == LISTING else refused for facet in change.facets}
+    return coalescing.drop(change, fates)

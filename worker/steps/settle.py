@@ -17,12 +17,15 @@ import structlog
 from worker import metrics
 from worker.context import Context
 from worker.core import coalescing, report
+from worker.core.coalescing import Change, Flight
 from worker.core.connections import Connection
 from worker.core.cutting import halves, most_failing_feeds
+from worker.core.facets import LISTING, Value
 from worker.core.feed_formats import FORMATS
 from worker.core.ids import FeedId
 from worker.core.issues import Issue, issue
 from worker.core.kinds import Kind
+from worker.core.listing_messages import Listed, listed
 from worker.core.outcomes import Fate, Outcome, Reason, Settled
 from worker.core.polling import retry_after
 from worker.core.report import Decision, Verdict
@@ -30,9 +33,9 @@ from worker.core.states import UNDECIDED_ENDINGS, FeedEvent, FeedState
 from worker.database import Transaction
 from worker.errors import AmazonError, Refused, Unclear
 from worker.steps.attempt import given_back_on_failure, take_up
-from worker.store import feeds, flights, lanes, outcomes
+from worker.store import feeds, flights, lanes, listings, outcomes
 from worker.store.feeds import Feed
-from worker.store.flights import Landing
+from worker.store.flights import FALLBACK_PRODUCT_TYPE, Landing
 
 log = structlog.get_logger()
 
@@ -122,11 +125,16 @@ def write(ctx: Context, feed: Feed, connection: Connection, document: tuple[byte
             alone = (issue("UNDECIDED_ALONE", reason=decision.why or ""), *_feed_level(document))
             verdicts.update(dict.fromkeys(undecided, (Verdict.REJECTED, alone)))
             undecided = frozenset()
+        taken = _taken(landings, verdicts, undecided, connection)
         ended = [settled for landed in landings for settled in _landed(landed, verdicts, undecided, feed)]
         accepted = len(sent) - len(undecided) - sum(verdict is Verdict.REJECTED for verdict, _ in verdicts.values())
         again = [landed for landed in landings if not undecided.isdisjoint(landed.flights)]
         _send_again(tx, feed, again, decision.why or "", accepted=accepted, whole=goes_back_whole)
+        for landed in landings:
+            landed.linked = taken[landed.name] is not None if landed.name in taken else landed.linked
         flights.land(tx, feed.connection_id, feed.kind, landings, now)
+        if taken:
+            listings.note(tx, feed.connection_id, taken, FALLBACK_PRODUCT_TYPE)
         feeds.write_verdicts(tx, feed.id, {**dict.fromkeys(undecided, (Verdict.UNDECIDED, ())), **verdicts})
         outcomes.record(tx, [outcomes.Ended(feed.connection_id, settled) for settled in ended], now)
         counts: dict[str, object] = {
@@ -158,21 +166,51 @@ def _feed_level(document: tuple[bytes, report.Report] | str) -> tuple[Issue, ...
     return () if isinstance(document, str) else document[1].feed_level
 
 
+def _taken(
+    landings: Sequence[Landing],
+    verdicts: Mapping[int, tuple[Verdict, tuple[Issue, ...]]],
+    undecided: frozenset[int],
+    connection: Connection,
+) -> dict[str, Listed | None]:
+    """Return the listings that Amazon has taken, by their keys; None for one that it has deleted."""
+    channel = connection.settings.fulfillment_channel
+    return {
+        landed.name: listed(flight, channel)
+        for landed in landings
+        for number, flight in landed.flights.items()
+        if LISTING in flight.change.facets and number not in undecided and _verdict(verdicts, number) is not Verdict.REJECTED
+    }
+
+
+def _verdict(verdicts: Mapping[int, tuple[Verdict, tuple[Issue, ...]]], number: int) -> Verdict:
+    return verdicts.get(number, _PLAINLY_ACCEPTED)[0]
+
+
 def _landed(
     landed: Landing, verdicts: Mapping[int, tuple[Verdict, tuple[Issue, ...]]], undecided: frozenset[int], feed: Feed
 ) -> list[Settled]:
     """Bring a key's changes to their end, or back among what is pending; return the messages that end by it."""
     fates = {number: None if number in undecided else _fate(*verdicts.get(number, _PLAINLY_ACCEPTED)) for number in landed.flights}
-    ended = [
-        _with_number(settled, landed, fates, feed)
-        for settled in coalescing.land(landed.key, [(flight.change, fates[number]) for number, flight in landed.flights.items()])
-    ]
-    for number, flight in landed.flights.items():
-        fate = fates[number]
-        if fate is not None:
-            # After a rejection Amazon still has what it had before.
-            ended += coalescing.confirm(landed.key, flight.was if fate.outcome is Outcome.REJECTED else flight.sent)
+    known = [_known(flight, fates[number]) for number, flight in landed.flights.items()]
+    carriers = {number: frozenset(flight.change.messages) for number, flight in landed.flights.items()}
+    apart = [part for number, flight in landed.flights.items() for part in _decided(flight, fates[number])]
+    ended = [_with_number(settled, carriers, fates, feed) for settled in coalescing.land(landed.key, apart)]
+    for values in known:
+        ended += coalescing.confirm(landed.key, values)
     return ended
+
+
+def _known(flight: Flight, fate: Fate | None) -> Mapping[str, Value]:
+    """Return what Amazon is known to have after a flight: after a rejection, what it had before."""
+    if fate is None:
+        return coalescing.stands_either_way(flight)
+    return flight.was if fate.outcome is Outcome.REJECTED else flight.sent
+
+
+def _decided(flight: Flight, fate: Fate | None) -> list[tuple[Change, Fate | None]]:
+    if fate is not None and fate.outcome is Outcome.REJECTED:
+        return coalescing.refused(flight, fate)
+    return [(flight.change, fate)]
 
 
 def _fate(verdict: Verdict, issues: tuple[Issue, ...]) -> Fate:
@@ -181,12 +219,12 @@ def _fate(verdict: Verdict, issues: tuple[Issue, ...]) -> Fate:
     return Fate(_OUTCOMES[verdict], issues=issues)
 
 
-def _with_number(settled: Settled, landed: Landing, fates: Mapping[int, Fate | None], feed: Feed) -> Settled:
+def _with_number(settled: Settled, carriers: Mapping[int, frozenset[int]], fates: Mapping[int, Fate | None], feed: Feed) -> Settled:
     """Return *settled* with the feed message that decided it: of several the one with its outcome, or none if none was decided."""
-    carriers = [number for number, fate in fates.items() if fate is not None and settled.message in landed.flights[number].change.messages]
-    if not carriers:
+    deciding = [number for number, fate in fates.items() if fate is not None and settled.message in carriers[number]]
+    if not deciding:
         return settled
-    number = next((number for number in carriers if _outcome(fates[number]) is settled.outcome), carriers[0])
+    number = next((number for number in deciding if _outcome(fates[number]) is settled.outcome), deciding[0])
     return msgspec.structs.replace(settled, feed_id=feed.id, feed_message_id=number)
 
 

@@ -43,7 +43,7 @@ LONGEST_SKU: Final = 40
 
 KINDS: Final = {
     MessageType.INVENTORY: Kind.LISTINGS,
-    MessageType.LISTING: Kind.PUBLISHING,
+    MessageType.LISTING: Kind.LISTINGS,
     MessageType.SHIPMENT: Kind.SHIPMENTS,
 }
 
@@ -197,13 +197,18 @@ def mapped(message: Message, connection: Connection) -> tuple[str, Facets]:
     """Return the key and the facets that the connection's template makes of *message*."""
     if message.type is MessageType.SHIPMENT:
         return message.key, Facets({"shipment": Value()})
-    key = from_amazon(message.key, connection.settings.sku_prefix)
-    sku = to_amazon(key, connection.settings.sku_prefix)
-    if len(sku) > LONGEST_SKU:
-        return key, Facets({}, faults=(issue("SKU_INVALID", field="sku", value=sku, reason=f"it has {len(sku)} characters"),))
+    settings = connection.settings
     if message.type is MessageType.LISTING:
-        return key, Facets({"listing": Value()})
-    return key, sync_facets(message.data, connection.settings, connection.marketplace)
+        own_sku, facets = settings.publish_template.publish(message.data, connection.marketplace)
+    else:
+        own_sku, facets = message.key, sync_facets(message.data, settings, connection.marketplace)
+    # What a listing's template makes of the SKU is what its prices and quantities are about, too.
+    key = from_amazon(own_sku or message.key, settings.sku_prefix)
+    sku = to_amazon(key, settings.sku_prefix)
+    if len(sku) > LONGEST_SKU:
+        fault = issue("SKU_INVALID", field="sku", value=sku, reason=f"it has {len(sku)} characters")
+        return key, Facets({}, faults=(fault, *facets.faults))
+    return key, facets
 
 
 def _arrival(each: _Fresh, arrived: datetime) -> Arrival:

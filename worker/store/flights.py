@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from worker.core.coalescing import Change, Flight, Key, priority
+from worker.core.coalescing import Change, Flight, Key, priority, publishes
 from worker.core.facets import Value
 from worker.core.feed_document import Listing
 from worker.core.ids import FeedId
@@ -145,6 +145,7 @@ def land(tx: Transaction, connection_id: int, kind: str, landings: Sequence[Land
         (
             landed.name,
             _state(landed, kind),
+            landed.linked,
             landed.hold_reason if landed.key.pending is not None else None,
             1 if landed.key.pending is None else priority(landed.key.pending),
             None if landed.key.pending is None else codec.text(landed.key.pending),
@@ -155,11 +156,12 @@ def land(tx: Transaction, connection_id: int, kind: str, landings: Sequence[Land
         for landed in landings
     ]
     tx.exec_driver_sql(
-        "UPDATE key_state k SET state = new.state, hold_reason = new.hold_reason, priority = new.priority, pending = new.pending::jsonb, "
-        "pending_since = new.pending_since, confirmed = new.confirmed::jsonb, split_id = new.split_id, "
+        "UPDATE key_state k SET state = new.state, linked = new.linked, hold_reason = new.hold_reason, priority = new.priority, "
+        "pending = new.pending::jsonb, pending_since = new.pending_since, confirmed = new.confirmed::jsonb, split_id = new.split_id, "
         "feed_id = NULL, feed_message_id = NULL, feed_messages = NULL "
-        "FROM unnest(%b::text[], %b::text[], %b::text[], %s::smallint[], %b::text[], %s::timestamptz[], %b::text[], %s::bigint[]) "
-        "AS new (key, state, hold_reason, priority, pending, pending_since, confirmed, split_id) "
+        "FROM unnest(%b::text[], %b::text[], %s::boolean[], %b::text[], %s::smallint[], %b::text[], %s::timestamptz[], %b::text[], "
+        "%s::bigint[]) "
+        "AS new (key, state, linked, hold_reason, priority, pending, pending_since, confirmed, split_id) "
         "WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key",
         (*[list(column) for column in zip(*columns, strict=True)], connection_id, kind),
     )
@@ -170,7 +172,7 @@ def _state(landed: Landing, kind: str) -> str:
         return "idle"
     if landed.hold_reason is not None:
         return "held"
-    return "ready" if landed.linked or kind != Kind.LISTINGS else "unlinked"
+    return "ready" if landed.linked or kind != Kind.LISTINGS or publishes(landed.key.pending) else "unlinked"
 
 
 def hold_groups(tx: Transaction, connection_id: int, kind: str, reason: str) -> None:

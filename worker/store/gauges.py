@@ -19,7 +19,7 @@ COUNT_MILLISECONDS: Final = 10_000
 DAYS_OF_FINISHED_FEEDS: Final = 2
 """Feeds that ended are counted if they were cut today or yesterday (UTC); those that have not, whenever they were cut."""
 
-TYPE_OF_KIND: Final = {Kind.LISTINGS: "inventory", Kind.PUBLISHING: "listing", Kind.SHIPMENTS: "shipment"}
+TYPE_OF_KIND: Final = {Kind.LISTINGS: "inventory", Kind.SHIPMENTS: "shipment"}
 """The label `type` of what waits: what went into one change may have come by messages of several types."""
 
 

@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from worker.core.coalescing import ORDINARY, Change, Key, priority
-from worker.core.facets import QUANTITY, Value
+from worker.core.coalescing import ORDINARY, Change, Key, priority, publishes
+from worker.core.facets import LISTING, QUANTITY, Value
 from worker.core.kinds import FEED_TYPES, Kind
 from worker.core.ordering import History
 from worker.core.outcomes import Reason
@@ -93,9 +93,11 @@ def _state(row: KeyRow) -> tuple[str, str | None]:
         return "idle", None
     if row.name.kind not in FEED_TYPES:
         return "held", Reason.KIND_NOT_SENT
-    if row.state == "held" and not (row.hold_reason == Reason.QUANTITY_UNKNOWN and QUANTITY in pending.facets):
+    if row.state == "held" and not (row.hold_reason == Reason.QUANTITY_UNKNOWN and pending.facets.keys() & {QUANTITY, LISTING}):
         return "held", row.hold_reason
-    return ("ready" if row.linked or row.name.kind != Kind.LISTINGS else "unlinked"), None
+    # A SKU that Amazon was asked about, and does not know, is ready as long as it shall be published.
+    goes_on = row.linked or row.name.kind != Kind.LISTINGS or (row.state == "ready" and publishes(pending))
+    return ("ready" if goes_on else "unlinked"), None
 
 
 class _Written(msgspec.Struct):

@@ -1,9 +1,10 @@
 """What Amazon says of SKUs: existence, product type, who fulfils. Asked for before the first send."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from worker.core.kinds import Kind
+from worker.core.listing_messages import Listed
 from worker.database import Transaction
 
 
@@ -54,6 +55,39 @@ def link(tx: Transaction, connection_id: int, found: Sequence[Linked], fallback:
         "ORDER BY key FOR UPDATE)",
         (connection_id, Kind.LISTINGS, [each.sku for each in found]),
     )
+
+
+def note(tx: Transaction, connection_id: int, taken: Mapping[str, Listed | None], fallback: str) -> None:
+    """Store what Amazon has taken of our own listings, by their keys; None: it has deleted it. The keys are locked.
+
+    A product type that was set by hand stays, and what Amazon said before stays where the listing says nothing.
+    """
+    deleted = sorted(sku for sku, listed in taken.items() if listed is None)
+    if deleted:
+        tx.exec_driver_sql("DELETE FROM listing WHERE connection_id = %s AND sku = ANY(%s::text[])", (connection_id, deleted))
+    published = [(sku, listed) for sku, listed in taken.items() if listed is not None]
+    if published:
+        tx.exec_driver_sql(
+            "INSERT INTO listing (connection_id, sku, product_type, product_type_source, asin, channels, linked_at) "
+            "SELECT %s, sku, coalesce(product_type, %s), CASE WHEN product_type IS NULL THEN 'fallback' ELSE 'message' END, asin, "
+            "array_remove(ARRAY[channel], NULL), now() FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[]) "
+            "AS new (sku, product_type, asin, channel) ORDER BY sku "
+            "ON CONFLICT (connection_id, sku) DO UPDATE SET "
+            "asin = coalesce(excluded.asin, listing.asin), "
+            "channels = listing.channels || ARRAY(SELECT unnest(excluded.channels) EXCEPT SELECT unnest(listing.channels)), "
+            "product_type = CASE WHEN excluded.product_type_source = 'message' AND listing.product_type_source <> 'manual' "
+            "THEN excluded.product_type ELSE listing.product_type END, "
+            "product_type_source = CASE WHEN excluded.product_type_source = 'message' AND listing.product_type_source <> 'manual' "
+            "THEN 'message' ELSE listing.product_type_source END",
+            (
+                connection_id,
+                fallback,
+                [sku for sku, _ in published],
+                [listed.product_type for _, listed in published],
+                [listed.asin for _, listed in published],
+                [listed.channel for _, listed in published],
+            ),
+        )
 
 
 def with_unlinked(tx: Transaction) -> list[int]:

@@ -134,7 +134,7 @@ CREATE TABLE listing (
     connection_id        integer NOT NULL REFERENCES connection,
     sku                  text COLLATE "C" NOT NULL, -- the upstream's, without the connection's prefix
     product_type         text NOT NULL,
-    product_type_source  text NOT NULL CHECK (product_type_source IN ('amazon', 'fallback', 'manual')),
+    product_type_source  text NOT NULL CHECK (product_type_source IN ('amazon', 'message', 'fallback', 'manual')),
     asin                 text,
     channels             text[] NOT NULL,      -- fulfillment channel codes that Amazon reports
     linked_at            timestamptz NOT NULL,
