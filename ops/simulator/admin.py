@@ -18,8 +18,9 @@ from ops.simulator.catalogue import Item, facets, status_of
 from ops.simulator.clock import exact_time, parse_time
 from ops.simulator.faults import KINDS, Rule
 from ops.simulator.feed_queue import Feed
-from ops.simulator.given_orders import OrderGiven, order_shown, put_orders
+from ops.simulator.given_orders import OrderChange, OrderGiven, change_order, order_shown, put_orders
 from ops.simulator.limits import changed
+from ops.simulator.order_book import Order
 from ops.simulator.products import Product
 from ops.simulator.world import World
 
@@ -159,11 +160,22 @@ async def get_orders(world: World, http: HttpRequest) -> object:
 
 
 async def get_order(world: World, http: HttpRequest) -> object:
+    return order_shown(_order(world, http))
+
+
+async def update_order(world: World, http: HttpRequest) -> object:
+    """Change an order, now or after so many virtual seconds."""
+    order = _order(world, http)
+    change_order(world, http.path_params["seller_id"], order.order_id, _read(http, await http.body(), OrderChange))
+    return order_shown(order)
+
+
+def _order(world: World, http: HttpRequest) -> Order:
     world.settle()
     order = world.orders.find(http.path_params["seller_id"], http.path_params["order_id"])
     if order is None:
         raise _NotFound("no such order of this seller")
-    return order_shown(order)
+    return order
 
 
 async def get_calls(world: World, http: HttpRequest) -> object:
@@ -334,6 +346,7 @@ _HANDLERS: tuple[tuple[str, str, _Handler], ...] = (
     ("POST", "/orders/{seller_id}", add_orders),
     ("GET", "/orders/{seller_id}", get_orders),
     ("GET", "/orders/{seller_id}/{order_id}", get_order),
+    ("POST", "/orders/{seller_id}/{order_id}", update_order),
     ("GET", "/calls", get_calls),
     ("GET", "/calls/counts", get_call_counts),
     ("GET", "/feeds", get_feeds),

@@ -157,6 +157,11 @@ class Simulator:
         found: dict[str, Any] = self.call("GET", f"/orders/{quote(seller_id)}/{quote(order_id)}")
         return found
 
+    def change_order(self, seller_id: str, order_id: str, **change: object) -> dict[str, Any]:
+        """Change an order, now or `after` so many virtual seconds (see `given_orders.OrderChange`); the order."""
+        found: dict[str, Any] = self.call("POST", f"/orders/{quote(seller_id)}/{quote(order_id)}", change)
+        return found
+
     def fault(self, kind: str, **rule: object) -> int:
         """Add a fault (see `faults.KINDS` and `faults.Rule`), and return its id."""
         return int(self.call("POST", "/faults", {"kind": kind, **rule})["id"])

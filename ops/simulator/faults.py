@@ -50,6 +50,11 @@ KINDS: Mapping[str, Kind] = {
     "accepted_not_applied": Kind("Messages (of skus, or all) are accepted, and silently not applied.", ("skus",)),
     "getfeeds_lag": Kind("getFeeds does not show the feed for so many virtual seconds.", ("seconds",)),
     "duplicate_document_refused": Kind("400 for a second createFeed with the same document, instead of a second feed."),
+    # Orders.
+    "order_changes_between_pages": Kind("The order that the next page would begin with changes, and so leaves the window."),
+    "order_repeated": Kind("A page of orders has one of them twice."),
+    "pagination_token_expired": Kind("400 for a paginationToken, though it is young."),
+    "personal_data_withheld": Kind("An order comes without names, addresses and e-mail; each rule counts orders, not calls."),
     # Documents.
     "upload_error": Kind("S3 answers a PUT with 500 InternalError or 503 SlowDown; the object stays absent.", ("status",)),
     "download_error": Kind("S3 answers a GET with 500 InternalError or 503 SlowDown.", ("status",)),

@@ -40,6 +40,9 @@ class Limits(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What a shipment gets that was confirmed before, with the same data or with new tracking."""
     xml_fault_message_id: Literal[0, 1] = 0
     """The MessageID of a result about a whole XML feed; Amazon often shows 1."""
+    orders_delay_seconds: float = 120
+    """How far before now (in real time, as all time stamps are) the upper bound of searchOrders must lie."""
+    pagination_token_seconds: int = 86_400
     create_feed_without_upload: Literal["refuse", "fatal"] = "refuse"
     replace_keeps_price_bounds: bool = False
     """A user found that minimum and maximum prices survive a replace; Amazon's own sample says no."""

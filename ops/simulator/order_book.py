@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+
+from ops.simulator.answers import JsonObject
 
 
 class OrderStatus(StrEnum):
@@ -23,7 +25,10 @@ MERCHANT, AMAZON = "MERCHANT", "AMAZON"
 
 @dataclass(slots=True)
 class OrderItem:
-    """`shipped`: pieces confirmed. `confirmations`: how many confirmations that took effect named the item."""
+    """`shipped`: pieces confirmed. `confirmations`: how many confirmations that took effect named the item.
+
+    `amend`: a JSON Merge Patch of what the Orders API shows.
+    """
 
     order_item_id: str
     quantity: int
@@ -31,6 +36,7 @@ class OrderItem:
     asin: str | None = None
     title: str | None = None
     unit_price: Decimal | None = None
+    amend: JsonObject = field(default_factory=dict)
     shipped: int = 0
     confirmations: int = 0
 
@@ -65,7 +71,7 @@ class Package:
 
 @dataclass(slots=True)
 class Order:
-    """One order. Times are real seconds since 1970."""
+    """One order. Times are real seconds since 1970. `amend`: a JSON Merge Patch of what the Orders API shows."""
 
     order_id: str
     marketplace_id: str
@@ -74,6 +80,8 @@ class Order:
     items: dict[str, OrderItem]
     status: OrderStatus = OrderStatus.UNSHIPPED
     fulfilled_by: str = MERCHANT
+    seller_order_id: str | None = None
+    amend: JsonObject = field(default_factory=dict)
     packages: list[Package] = field(default_factory=list)
 
     def ship(self, package: Package) -> None:
@@ -86,10 +94,11 @@ class Order:
 
 
 class OrderBook:
-    """Every order by seller and order id."""
+    """Every order by seller and order id, and what is going to happen to some."""
 
     def __init__(self) -> None:
         self._orders: dict[str, dict[str, Order]] = {}
+        self._due: list[tuple[float, Callable[[], None]]] = []
 
     def put(self, seller_id: str, order: Order) -> None:
         """Take *order* in, in the place of what its id was."""
@@ -101,3 +110,14 @@ class OrderBook:
     def of(self, seller_id: str) -> Iterator[Order]:
         """All orders of a seller, in the order of arrival."""
         return iter(self._orders.get(seller_id, {}).values())
+
+    def later(self, at: float, change: Callable[[], None]) -> None:
+        """Let *change* happen when the virtual clock has come to *at*."""
+        self._due.append((at, change))
+
+    def settle(self, now: float) -> None:
+        """Let everything happen that is due at the virtual instant *now*, in its order."""
+        due = sorted((one for one in self._due if one[0] <= now), key=lambda one: one[0])
+        self._due = [one for one in self._due if one[0] > now]
+        for _, change in due:
+            change()

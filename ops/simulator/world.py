@@ -53,7 +53,9 @@ class World:
 
     def settle(self) -> None:
         """Bring feeds and catalogue to the present instant of the virtual clock."""
-        self.feeds.settle(self.clock.now(), self.limits)
+        now = self.clock.now()
+        self.orders.settle(now)
+        self.feeds.settle(now, self.limits)
 
     def shelf(self, seller_id: str, marketplace_id: str) -> Shelf:
         """Where submissions of that seller for that marketplace go."""

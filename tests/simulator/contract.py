@@ -10,7 +10,14 @@ from typing import Any, NamedTuple
 import jsonschema_rs
 
 SCHEMAS = Path(__file__).parents[2] / "schema" / "amazon"
-_APIS = ("feeds_2021-06-30", "listingsItems_2021-08-01", "definitionsProductTypes_2020-09-01", "sellers")
+_APIS = (
+    "feeds_2021-06-30",
+    "listingsItems_2021-08-01",
+    "definitionsProductTypes_2020-09-01",
+    "orders_2026-01-01",
+    "reports_2021-06-30",
+    "sellers",
+)
 
 
 class _Operation(NamedTuple):
