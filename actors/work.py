@@ -10,7 +10,7 @@ from worker.broker.topology import WORK
 from worker.core.ids import FeedId
 from worker.core.kinds import Kind
 from worker.core.states import FeedState
-from worker.steps import announce, cut, link, probe, reconcile, settle, submit, watch
+from worker.steps import announce, cut, link, probe, reconcile, run, settle, submit, watch
 from worker.steps import keep_house as housekeeping
 
 
@@ -54,6 +54,18 @@ def link_listings(connection_id: int) -> None:
 def probe_authorization(connection_id: int) -> None:
     """Try whether a lost authorisation is back."""
     probe.probe(context(), connection_id)
+
+
+@dramatiq.actor(queue_name=WORK)
+def take_run_steps(run_id: int) -> None:
+    """Take a run further."""
+    run.take_steps(context(), run_id, stopping)
+
+
+@dramatiq.actor(queue_name=WORK)
+def request_run(connection: str, kind: str) -> None:
+    """Queue a run, for an upstream that asks for one by a Dramatiq message."""
+    run.ask_by_message(context(), connection, kind)
 
 
 @dramatiq.actor(queue_name=WORK)

@@ -146,10 +146,18 @@ OUTGOING: Final = (
     ),
     Outgoing(
         events.RUN,
-        "An import or order run came into a state",
+        "An import, an order pull or a re-sync began or ended",
         events.RunData,
         "run.{connection}.{kind}",
-        {"connection": _CONNECTION, "kind": "get-orders", "trigger": "schedule", "state": "done", "summary": {"orders": 12}},
+        {
+            "run_id": 96,
+            "connection": _CONNECTION,
+            "kind": "get-orders",
+            "trigger": "schedule",
+            "state": "done",
+            "summary": {"orders": 12},
+            "fault": None,
+        },
     ),
     Outgoing(
         events.ORDER,

@@ -16,7 +16,7 @@ _PACKAGES = ("worker", "actors", "schema", "ops", "tests")
 _PROJECT: dict[str, Any] = tomllib.loads((_CHECKOUT / "pyproject.toml").read_text())
 
 # What the core may import beside itself: parsers, validators and regular expressions, which turn values into values.
-_PURE_LIBRARIES = {"msgspec", "orjson", "pydantic", "pydantic_core", "re2", "stdnum", "lxml", "annotated_types"}
+_PURE_LIBRARIES = {"msgspec", "orjson", "pydantic", "pydantic_core", "re2", "stdnum", "lxml", "annotated_types", "cronsim"}
 # The standard library, but for what reads the world or changes it.
 _IMPURE = {
     *("asyncio", "concurrent", "ctypes", "ftplib", "glob", "http", "io", "logging", "multiprocessing", "os", "pathlib", "queue"),

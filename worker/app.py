@@ -97,6 +97,11 @@ class _Wake:
 
         work.probe_authorization.send(connection_id)
 
+    def run(self, run_id: int) -> None:
+        from actors import work
+
+        work.take_run_steps.send(run_id)
+
     def announce(self) -> None:
         from actors import work
 

@@ -35,6 +35,13 @@ COMMANDS: Final = (
         "List what became of a connection's messages.",
         'feedline results --connection "US shop" --outcome rejected',
     ),
+    Entry(
+        "run",
+        "ops.cli.run:run",
+        "Run an import, an order pull or a re-sync now.",
+        'feedline run sync-listings --connection "US shop" --wait',
+    ),
+    Entry("runs", "ops.cli.runs:runs", "List the runs, by hand and by schedule.", 'feedline runs --connection "US shop"'),
     Entry("feeds", "ops.cli.feeds:app", "List the feeds, or show one.", "feedline feeds show 42"),
     Entry("rejected", "ops.cli.rejected:app", "List the refused deliveries, or show one.", "feedline rejected list"),
     Entry(

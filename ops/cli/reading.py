@@ -34,8 +34,8 @@ def reading() -> Iterator["Transaction"]:
 
 def moment(given: str) -> datetime:
     """Return the time that `--since` says: an age as 15m, 24h or 7d, or RFC 3339. Raises UsageError for anything else."""
-    from worker.core.connections import interval_seconds
     from worker.core.message_data import instant
+    from worker.core.schedules import interval_seconds
 
     age = interval_seconds(given)
     if age is not None:

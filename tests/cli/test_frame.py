@@ -48,7 +48,7 @@ def test_help_imports_neither_the_database_nor_amazon_s_sdk() -> None:
 
 def test_the_commands_of_the_contract_are_there() -> None:
     assert {entry.name for entry in COMMANDS} == {
-        "worker", "db", "connection", "publish", "preview", "status", "feeds", "trace", "results", "rejected", "producttype",
+        "worker", "db", "connection", "publish", "preview", "status", "run", "runs", "feeds", "trace", "results", "rejected", "producttype",
         "settings", "doctor", "simulator",
     }  # fmt: skip
 

@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from worker.connection_file import FileRefused, ParsedConnection, parse
-from worker.core.connections import ConnectionEntry, ConnectionSettings, interval_seconds
+from worker.core.connections import ConnectionEntry, ConnectionSettings
 from worker.core.marketplaces import MARKETPLACES, Region
+from worker.core.schedules import interval_seconds
 
 HERE = Path(__file__).parent
 SECRET = "Atzr|MARKED-SECRET"
@@ -246,6 +247,8 @@ REFUSED: tuple[tuple[str, str, str | None], ...] = (
     ("get_orders: {every: '5-1 * * * *'}", "SCHEDULE_INVALID", "get_orders.every"),
     ("get_orders: {every: '*/0 * * * *'}", "SCHEDULE_INVALID", "get_orders.every"),
     ("get_orders: {every: '* * 0 * *'}", "SCHEDULE_INVALID", "get_orders.every"),
+    ("get_orders: {every: '0 2 30 2 *'}", "SCHEDULE_INVALID", "get_orders.every"),
+    ("get_orders: {every: '0 0 2 * * *'}", "SCHEDULE_INVALID", "get_orders.every"),
     ("publish_listings: {fulfillment_center_id: {mapping_set: m, field: f}}", "OPTION_REFUSED", "publish_listings.fulfillment_center_id"),
     ("sync_listings: {template: {price: {field: p}}}", "TARGET_REQUIRED", "sync_listings.template"),
     ("sync_listings: {template: [price]}", "SETTING_INVALID", "sync_listings.template"),

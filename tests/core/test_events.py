@@ -44,7 +44,7 @@ OUTCOME = OutcomeData(
 )
 FEED = FeedData(connection="US", feed_id=7, amazon_feed_id=None, feed_type="JSON_LISTINGS_FEED", state="cut", messages=3)
 LOST = ConnectionData(connection="US", state="not_authorized", reason="Amazon refused the refresh token.")
-RUN = RunData(connection="US", kind="get-orders", trigger="schedule", state="done", summary={"orders": 2})
+RUN = RunData(run_id=5, connection="US", kind="get-orders", trigger="schedule", state="done", summary={"orders": 2})
 ORDER = OrderData(
     connection="US",
     amazon_order_id="902-3159896-1390916",
@@ -60,7 +60,7 @@ ALL = (
     outcome_event(11, OUTCOME, at=AT),
     feed_event(FEED, at=AT),
     connection_event(LOST, at=AT),
-    run_event(5, RUN, at=AT),
+    run_event(RUN, at=AT),
     order_event("v2", ORDER, at=AT),
 )
 

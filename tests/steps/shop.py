@@ -15,7 +15,7 @@ from worker.core.ids import FeedId
 from worker.core.kinds import Kind
 from worker.core.states import FeedState
 from worker.core.wire import Delivery
-from worker.steps import cut, link, probe, reconcile, settle, submit, watch
+from worker.steps import cut, link, probe, reconcile, run, settle, submit, watch
 from worker.steps.conduct import conduct
 from worker.steps.stage import stage
 from worker.store import connections
@@ -190,6 +190,9 @@ class Hands:
 
     def probe(self, connection_id: int) -> None:
         probe.probe(self._ctx, connection_id)
+
+    def run(self, run_id: int) -> None:
+        run.take_steps(self._ctx, run_id, Event())
 
     def announce(self) -> None:
         """Events are tested with a broker, in tests/end_to_end."""

@@ -27,6 +27,9 @@ class Deaf:
     def probe(self, connection_id: int) -> None:
         self.lost.append("probe")
 
+    def run(self, run_id: int) -> None:
+        self.lost.append("run")
+
     def announce(self) -> None:
         self.lost.append("announce")
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, WrapValidator, field_validator
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
+from worker.core import schedules
 from worker.core.accounts import Seller
 from worker.core.ids import ConnectionId
 from worker.core.json import decode, encode
@@ -23,19 +24,7 @@ LONGEST_NAME: Final = 128
 LONGEST_PREFIX: Final = 30
 """Characters of a SKU prefix: Amazon's SKUs have at most 40 with it."""
 
-_INTERVAL: Final = re.compile(r"([1-9][0-9]{0,5})(s|m|h|d)\Z")
 _TARGET_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*\Z")
-_MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_DAYS: Final = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
-_CRON_FIELDS: Final[tuple[tuple[str, int, int, tuple[str, ...]], ...]] = (
-    ("minute", 0, 59, ()),
-    ("hour", 0, 23, ()),
-    ("day of the month", 1, 31, ()),
-    ("month", 1, 12, ("", *_MONTHS)),
-    ("day of the week", 0, 7, _DAYS),
-)
-
-INTERVAL_SECONDS: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def to_amazon(sku: str, prefix: str) -> str:
@@ -51,40 +40,11 @@ def from_amazon(sku: str, prefix: str) -> str:
     return sku.removeprefix(prefix) if sku != prefix else sku
 
 
-def canonical(sku: str, prefix: str) -> str:
-    """Return the key of *sku*, wherever it comes from: an upstream may send it with the prefix or without."""
-    return from_amazon(sku, prefix)
-
-
-def interval_seconds(every: str) -> int | None:
-    """Return the seconds of an interval as `15m`, or None for a cron expression."""
-    match = _INTERVAL.match(every)
-    return int(match[1]) * INTERVAL_SECONDS[match[2]] if match else None
-
-
 def _schedule(every: str) -> str:
-    if _INTERVAL.match(every):
-        return every
-    parts = every.split()
-    if len(parts) != len(_CRON_FIELDS):
-        raise refusal("SCHEDULE_INVALID", reason="it is neither a number with s, m, h or d nor five cron fields.")
-    for part, (name, low, high, words) in zip(parts, _CRON_FIELDS, strict=True):
-        if not all(_is_cron_item(item, low, high, words) for item in part.split(",")):
-            raise refusal("SCHEDULE_INVALID", reason=f"its {name} must be *, or numbers from {low} to {high}.")
+    reason = schedules.fault(every)
+    if reason is not None:
+        raise refusal("SCHEDULE_INVALID", reason=reason)
     return every
-
-
-def _is_cron_item(item: str, low: int, high: int, words: tuple[str, ...]) -> bool:
-    span, slash, step = item.partition("/")
-    if slash and not (step.isascii() and step.isdigit() and 1 <= int(step) <= high):
-        return False
-    if span == "*":
-        return True
-    ends = [
-        words.index(end.upper()) if end and end.upper() in words else int(end) if end.isascii() and end.isdigit() else -1
-        for end in span.split("-")
-    ]
-    return len(ends) in {1, 2} and all(low <= end <= high for end in ends) and ends == sorted(ends)
 
 
 def _printable(text: str) -> str:

@@ -87,13 +87,15 @@ class ConnectionData(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunData(msgspec.Struct, frozen=True, kw_only=True):
-    """The data of `feedline.run.v1`. `summary`: counts and faults, its shape is the kind's."""
+    """The data of `feedline.run.v1`. `summary`: what was done, its shape is the kind's; `fault`: why the run failed, and what to do."""
 
+    run_id: int
     connection: str
     kind: str
     trigger: str
     state: str
     summary: JsonObject
+    fault: str | None = None
 
 
 class OrderedItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,9 +143,9 @@ def connection_event(data: ConnectionData, *, at: datetime) -> OutgoingEvent:
     return _event(CONNECTION, event_id, f"connection.{routing_word(data.connection)}.{data.state}", data, subject=data.connection, at=at)
 
 
-def run_event(run_id: int, data: RunData, *, at: datetime) -> OutgoingEvent:
+def run_event(data: RunData, *, at: datetime) -> OutgoingEvent:
     """Tell that a run came into a state. A run comes into each state once."""
-    event_id = f"run-{run_id}-{data.state}"
+    event_id = f"run-{data.run_id}-{data.state}"
     return _event(RUN, event_id, f"run.{routing_word(data.connection)}.{routing_word(data.kind)}", data, subject=data.kind, at=at)
 
 

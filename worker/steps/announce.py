@@ -11,7 +11,7 @@ import msgspec
 
 from worker.context import Context
 from worker.core import events
-from worker.core.events import ConnectionData, FeedData, OutgoingEvent
+from worker.core.events import ConnectionData, FeedData, OutgoingEvent, RunData
 from worker.database import Transaction
 from worker.store import leases, outbox, traces
 from worker.store.outbox import Entry
@@ -59,5 +59,7 @@ def _events(tx: Transaction, entry: Entry) -> Iterator[OutgoingEvent]:
         yield from traces.outcome_events(tx, entry.refs or [])
     elif entry.payload is not None and entry.kind == outbox.CONNECTION:
         yield events.connection_event(msgspec.json.decode(entry.payload, type=ConnectionData), at=entry.created_at)
+    elif entry.payload is not None and entry.kind == outbox.RUN:
+        yield events.run_event(msgspec.json.decode(entry.payload, type=RunData), at=entry.created_at)
     elif entry.payload is not None:
         yield events.feed_event(msgspec.json.decode(entry.payload, type=FeedData), at=entry.created_at)

@@ -9,8 +9,10 @@ from worker.context import Context
 from worker.core.ids import FeedId
 from worker.core.kinds import Kind
 from worker.core.states import FeedState
+from worker.steps import schedule
 from worker.steps.link import lease_name
-from worker.store import feeds, lanes, leases, listings, outbox, tokens
+from worker.steps.run import RUN_STEPS
+from worker.store import feeds, lanes, leases, listings, outbox, runs, tokens
 
 AGAIN_SECONDS: Final = 10
 """After so long a wake-up counts as lost. Whoever acts on it keeps the lease for longer."""
@@ -20,6 +22,7 @@ CUT_AGAIN_SECONDS: Final = 15
 
 PROBE_AGAIN_SECONDS: Final = 60
 FEEDS_PER_TICK: Final = 200
+RUNS_PER_TICK: Final = 200
 HOUSEKEEPING_SECONDS: Final = 3600
 
 
@@ -30,6 +33,7 @@ class Wake(Protocol):
     def feed(self, feed_id: FeedId, state: FeedState) -> None: ...
     def link(self, connection_id: int) -> None: ...
     def probe(self, connection_id: int) -> None: ...
+    def run(self, run_id: int) -> None: ...
     def announce(self) -> None: ...
     def keep_house(self) -> None: ...
 
@@ -37,6 +41,7 @@ class Wake(Protocol):
 def conduct(ctx: Context, wake: Wake) -> None:
     """Look once for due work, and send a wake-up for each piece of it."""
     settings = ctx.settings
+    schedule.tick(ctx, list(RUN_STEPS))
     with ctx.database.begin() as tx:
         due_feeds = feeds.dispatch_due(tx, at_most=FEEDS_PER_TICK, every_seconds=AGAIN_SECONDS)
         due_lanes = lanes.dispatch_due(
@@ -44,6 +49,7 @@ def conduct(ctx: Context, wake: Wake) -> None:
         )
         to_link = [each for each in listings.with_unlinked(tx) if leases.take(tx, lease_name(each), AGAIN_SECONDS)]
         to_probe = [each for each in tokens.to_probe(tx) if leases.take(tx, f"probe:{each}", PROBE_AGAIN_SECONDS)]
+        due_runs = runs.dispatch_due(tx, at_most=RUNS_PER_TICK, every_seconds=AGAIN_SECONDS)
         to_announce = outbox.waiting(tx) and leases.take(tx, outbox.LEASE, AGAIN_SECONDS)
         to_keep_house = leases.take(tx, "housekeeping", HOUSEKEEPING_SECONDS)
     for feed_id, state in due_feeds:
@@ -54,6 +60,8 @@ def conduct(ctx: Context, wake: Wake) -> None:
         wake.link(connection_id)
     for connection_id in to_probe:
         wake.probe(connection_id)
+    for run_id in due_runs:
+        wake.run(run_id)
     if to_announce:
         wake.announce()
     if to_keep_house:

@@ -4,6 +4,7 @@ import structlog
 
 from schema.partitions import drop_partitions, ensure_partitions
 from worker.context import Context
+from worker.store import runs
 
 log = structlog.get_logger()
 
@@ -13,5 +14,7 @@ def keep_house(ctx: Context) -> None:
         made = ensure_partitions(tx)
     with ctx.database.begin() as tx:
         dropped = drop_partitions(tx, retention_days=ctx.settings.retention_days)
+    with ctx.database.begin() as tx:
+        runs.forget_ended(tx, ctx.settings.retention_days)
     if made or dropped:
         log.info("partitions_kept", made=made, days_dropped=dropped)

@@ -25,6 +25,7 @@ LEASE_SECONDS: Final = 60
 OUTCOME: Final = "outcome"
 FEED: Final = "feed"
 CONNECTION: Final = "connection"
+RUN: Final = "run"
 
 
 def tell_outcomes(tx: Transaction, message_ids: Sequence[int], at: datetime) -> None:
