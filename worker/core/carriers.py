@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
 
-from worker.core import carrier_rules
+from worker.core import carrier_rules, tracking_numbers
 from worker.core.carrier_codes import CARRIER_CODES, OTHER, near_code
 from worker.core.detection import Detection
 from worker.core.issues import Issue, issue
@@ -18,7 +18,10 @@ from worker.core.texts import folded
 if TYPE_CHECKING:
     from worker.core.connections import Normalization, SyncOrders
 
-PROFILES: Final[Mapping[str, Callable[[str], Detection]]] = {carrier_rules.PROFILE: carrier_rules.detect}
+PROFILES: Final[Mapping[str, Callable[[str], Detection]]] = {
+    carrier_rules.PROFILE: carrier_rules.detect,
+    tracking_numbers.PROFILE: tracking_numbers.recognise,
+}
 
 
 class Service(msgspec.Struct, frozen=True):
