@@ -6,6 +6,7 @@ from threading import Event, Thread
 from typing import Final
 
 import structlog
+from dramatiq.errors import BrokerConnectionError
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
@@ -32,6 +33,7 @@ class Conductor(Thread):
         self._wake = wake
         self._stopping = stopping
         self._heartbeat = Heartbeat("conductor", clock=ctx.clock)
+        self._outage: str | None = None
 
     def run(self) -> None:
         while not self._stopping.is_set():
@@ -40,12 +42,20 @@ class Conductor(Thread):
                 with self._connection() as connection:
                     self._stand(connection)
             except UNREACHABLE as error:
-                log.warning("conductor_without_database", error=described(error) if isinstance(error, DBAPIError) else type(error).__name__)
+                self._tell("conductor_without_database", described(error) if isinstance(error, DBAPIError) else type(error).__name__)
+            except BrokerConnectionError as error:
+                self._tell("conductor_without_broker", type(error).__name__)
             except Exception:
                 log.exception("conductor_failed")
             metrics.leads(is_leader=False)
             self._ctx.clock.wait(self._stopping, RETRY_SECONDS)
         self._heartbeat.end()
+
+    def _tell(self, outage: str, error: str) -> None:
+        """Say of an outage that it has begun, not every time that it has not ended."""
+        if outage != self._outage:
+            self._outage = outage
+            log.warning(outage, error=error)
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[Connection]:
@@ -73,4 +83,5 @@ class Conductor(Thread):
             self._heartbeat.beat()
             connection.exec_driver_sql("SELECT 1")
             conduct(self._ctx, self._wake)
+            self._outage = None
             self._ctx.clock.wait(self._stopping, TICK_SECONDS)

@@ -18,6 +18,9 @@ Transaction = Connection
 UNREACHABLE: Final = (OperationalError, InterfaceError, PoolTimeout)
 """What SQLAlchemy raises when Postgres is away, restarting, or out of connections. The work can be tried again."""
 
+_PROGRAM_LIMIT_EXCEEDED: Final = "54"
+"""The SQLSTATE class of what no waiting mends: a row, a statement or a nesting beyond Postgres' limits."""
+
 POOL_TIMEOUT_SECONDS: Final = 2
 """psycopg waits in C, where a shutdown cannot interrupt it: so never for long."""
 
@@ -78,6 +81,12 @@ class Database:
             if self._engine is not None:
                 self._engine.dispose()
                 self._engine = None
+
+
+def is_of_the_data(error: Exception) -> bool:
+    """Whether an `UNREACHABLE` error is about what was sent after all: psycopg counts Postgres' own limits among them."""
+    sqlstate = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+    return sqlstate is not None and sqlstate.startswith(_PROGRAM_LIMIT_EXCEEDED)
 
 
 def described(error: DBAPIError) -> str:

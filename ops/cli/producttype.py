@@ -54,7 +54,7 @@ def set_(
 
     Amazon is asked whether there is such a type. What was rejected for the old one goes through when it is published again.
     """
-    from worker.core.connections import canonical
+    from worker.core.connections import from_amazon
     from worker.store import connections
     from worker.store.product_types import set_by_hand
 
@@ -65,7 +65,7 @@ def set_(
         if product_type not in names:
             near = ", ".join(get_close_matches(product_type.upper(), names)) or "nothing alike"
             raise FeedlineError(f"Amazon has no product type {product_type} there, but {near}. Search with: feedline producttype search")
-        key = canonical(sku, found.settings.sku_prefix)
+        key = from_amazon(sku, found.settings.sku_prefix)
         with ctx.database.begin() as tx:
             before = set_by_hand(tx, found.id, key, product_type)
     if as_json:

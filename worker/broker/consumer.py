@@ -8,6 +8,7 @@ import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from datetime import datetime
+from threading import Event
 from typing import Any, Final
 
 import dramatiq
@@ -90,6 +91,8 @@ class BatchConsumer(Consumer):
         self._arrived: deque[tuple[int, Delivery]] = deque()
         self._open: OrderedDict[int, Batch] = OrderedDict()
         self._open_bytes = 0
+        self._arrived_bytes = 0
+        self._released = Event()
         self._cancelled = False
         self._channel = connection.channel()
         self._channel.basic_qos(prefetch_count=size * PREFETCHED_BATCHES)
@@ -104,12 +107,15 @@ class BatchConsumer(Consumer):
             self._queue_name, body, properties.content_type, properties.headers or {}, method.routing_key, method.redelivered
         )
         self._arrived.append((method.delivery_tag, delivery))
+        self._arrived_bytes += len(body)
 
     def __next__(self) -> BatchMessage | None:
         self._heartbeat.beat()
         try:
             if self._open_bytes > MOST_OPEN_BYTES:
-                self._connection.process_data_events(self._linger_seconds)
+                # Acknowledgements go out, and next to nothing is read: what is not read stays with RabbitMQ.
+                self._clock.wait(self._released, self._linger_seconds)
+                self._connection.process_data_events(0)
                 return None
             self._connection.process_data_events(0 if self._arrived else self._idle_seconds)
             if self._arrived:
@@ -123,8 +129,11 @@ class BatchConsumer(Consumer):
 
     def _linger(self) -> None:
         deadline = self._clock.monotonic() + self._linger_seconds
-        while len(self._arrived) < self._size and (left := deadline - self._clock.monotonic()) > 0:
+        while not self._is_full() and (left := deadline - self._clock.monotonic()) > 0:
             self._connection.process_data_events(left)
+
+    def _is_full(self) -> bool:
+        return len(self._arrived) >= self._size or self._arrived_bytes >= MOST_BATCH_BYTES
 
     def _batch(self) -> BatchMessage:
         tags: list[int] = []
@@ -137,7 +146,10 @@ class BatchConsumer(Consumer):
             taken += len(delivery.body)
         batch = Batch(self, deliveries, tags, self._clock.now())
         self._open[tags[-1]] = batch
-        self._open_bytes += batch.bytes
+        self._arrived_bytes -= taken
+        self._open_bytes += taken
+        if self._open_bytes > MOST_OPEN_BYTES:
+            self._released.clear()
         message: dramatiq.Message[None] = dramatiq.Message(
             queue_name=self._queue_name, actor_name=self._actor_name, args=(batch,), kwargs={}, options={}
         )
@@ -150,6 +162,7 @@ class BatchConsumer(Consumer):
             # Of a connection that is gone: RabbitMQ delivers it again, and tags mean something else by now.
             return
         self._from_any_thread(lambda: self._end(batch))
+        self._released.set()
 
     nack = ack
 

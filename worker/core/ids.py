@@ -4,7 +4,7 @@ The tables that grow without end are partitioned by identifier, a partition a da
 partition, and its uniqueness is one index's business. The largest stays below 2**53, exact in any JSON reader.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Final, NewType
 
 MessageId = NewType("MessageId", int)
@@ -24,10 +24,6 @@ def day_of(moment: datetime) -> int:
 def first_of_day(day: int) -> int:
     """Return the smallest identifier of *day*."""
     return day << NUMBER_BITS
-
-
-def date_of(identifier: int) -> date:
-    return EPOCH + timedelta(days=identifier >> NUMBER_BITS)
 
 
 def identifier(day: int, number: int) -> int:

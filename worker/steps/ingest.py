@@ -10,13 +10,13 @@ from threading import Event
 from typing import Final
 
 import structlog
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from worker.broker.consumer import Batch
 from worker.context import Context
 from worker.core.polling import retry_after
 from worker.core.wire import Delivery
-from worker.database import UNREACHABLE, described
+from worker.database import UNREACHABLE, described, is_of_the_data
 from worker.steps.stage import keep_unstorable, stage
 
 log = structlog.get_logger()
@@ -48,9 +48,9 @@ def _described(error: Exception) -> str:
 def _stage(ctx: Context, deliveries: Sequence[Delivery], arrived: datetime) -> None:
     try:
         stage(ctx, deliveries, arrived)
-    except UNREACHABLE:
-        raise
-    except (DataError, IntegrityError, StatementError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
+    except (StatementError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
+        if isinstance(error, UNREACHABLE) and not is_of_the_data(error):
+            raise
         if len(deliveries) > 1:
             middle = len(deliveries) // 2
             _stage(ctx, deliveries[:middle], arrived)
