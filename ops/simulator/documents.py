@@ -10,6 +10,8 @@ import gzip
 import hashlib
 import secrets
 import uuid
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlencode
@@ -21,7 +23,11 @@ from ops.simulator.clock import Clock, exact_time
 
 @dataclass(slots=True)
 class Document:
-    """`body` is None until the upload. `is_gzip`: the bytes are gzip, and getFeedDocument says so."""
+    """`body` is None until the upload. `is_gzip`: the bytes are gzip, and getFeedDocument says so.
+
+    `pieces`, of a report, makes the plain bytes anew for each download, piece by piece: millions of lines
+    are never held at once.
+    """
 
     document_id: str
     seller_id: str
@@ -29,15 +35,30 @@ class Document:
     body: bytes | None = None
     is_gzip: bool = False
     times_used: int = 0
+    pieces: Callable[[], Iterator[bytes]] | None = None
+
+    @property
+    def is_there(self) -> bool:
+        return self.body is not None or self.pieces is not None
 
     def archive(self) -> None:
-        """Pack a processed input: a long run keeps thousands, and only a curious test reads them."""
+        """Let the bytes be gzip: a long run keeps thousands of processed inputs, and only a curious test reads them."""
         if self.body is not None and not self.is_gzip:
-            self.body, self.is_gzip = gzip.compress(self.body, compresslevel=1, mtime=0), True
+            self.body = gzip.compress(self.body, compresslevel=1, mtime=0)
+        self.is_gzip = True
 
     def plain(self) -> bytes:
         body = self.body or b""
         return gzip.decompress(body) if self.is_gzip else body
+
+
+def packed(pieces: Iterator[bytes], *, is_whole: bool = True) -> Iterator[bytes]:
+    """*pieces* as one gzip stream; without its end unless *is_whole*."""
+    packer = zlib.compressobj(level=1, wbits=31)
+    for piece in pieces:
+        yield packer.compress(piece)
+    if is_whole:
+        yield packer.flush()
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,10 @@ class Feed:
     result_document_id: str | None = None
     sequence: int = 0
 
+    @property
+    def kind(self) -> str:
+        return self.feed_type
+
 
 @dataclass(slots=True)
 class _Lane:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-from typing import NoReturn
-
-import msgspec
-
+from ops.simulator import downloads, searches
 from ops.simulator.answers import Answer, JsonObject, Refusal, invalid_parameters, throttled
-from ops.simulator.clock import amazon_time, parse_time
+from ops.simulator.clock import amazon_time
 from ops.simulator.documents import Document
 from ops.simulator.faults import Rule
-from ops.simulator.feed_queue import Feed, FeedStatus
+from ops.simulator.feed_queue import Feed
 from ops.simulator.listings_feed import FEED_TYPE as JSON_LISTINGS_FEED
 from ops.simulator.operations import Operation, Request
 from ops.simulator.quota import Plan
@@ -19,11 +15,6 @@ from ops.simulator.world import PROCESSORS, World
 
 _BASE = "/feeds/2021-06-30"
 _MAX_MARKETPLACES = 25
-_MAX_FILTERS = 10
-_PAGE_SIZE = 10
-_MAX_PAGE_SIZE = 100
-_RETENTION_SECONDS = 90 * 86400
-_ENCODING_HEADER = "enableContentEncodingUrlHeader"
 
 # Amazon still takes these and ends them FATAL, since 2025-07-31.
 RETIRED_TYPES = frozenset(
@@ -148,40 +139,13 @@ def _shown(world: World, feed: Feed) -> JsonObject:
     return shape
 
 
-class _Search(msgspec.Struct, frozen=True):
-    """What getFeeds looks for; a nextToken is this, encoded. `before`: sequence of the last feed shown."""
-
-    feed_types: list[str]
-    marketplace_ids: list[str]
-    statuses: list[str]
-    since: float
-    until: float
-    page_size: int
-    before: int | None = None
-
-
 def get_feeds(world: World, request: Request) -> Answer:
     """Newest first. Either feedTypes with filters, or nextToken alone."""
-    search = _search(world, request)
     now = world.clock.now()
-    fitting = [
-        feed
-        for feed in world.feeds
-        if feed.account.seller_id == request.account.seller_id
-        and feed.account.region == request.account.region
-        and feed.feed_type in search.feed_types
-        and (not search.marketplace_ids or not set(search.marketplace_ids).isdisjoint(feed.marketplace_ids))
-        and (not search.statuses or feed.status in search.statuses)
-        and search.since <= world.clock.real_at(feed.created_at) <= search.until
-        and (search.before is None or feed.sequence < search.before)
-        and not _lags(feed, now)
-    ]
-    fitting.sort(key=lambda feed: -feed.sequence)
-    page = fitting[: search.page_size]
+    shown = [feed for feed in world.feeds if not _lags(feed, now)]
+    page, next_token = searches.page(world, request.account, searches.read(world, request, "feedTypes"), shown)
     answer: JsonObject = {"feeds": [_shown(world, feed) for feed in page]}
-    if len(fitting) > len(page):
-        answer["nextToken"] = _token(msgspec.structs.replace(search, before=page[-1].sequence))
-    return Answer(200, answer)
+    return Answer(200, answer if next_token is None else answer | {"nextToken": next_token})
 
 
 def _lags(feed: Feed, now: float) -> bool:
@@ -189,86 +153,8 @@ def _lags(feed: Feed, now: float) -> bool:
     return rule is not None and now < feed.created_at + (rule.seconds or 0)
 
 
-def _search(world: World, request: Request) -> _Search:
-    refusal = invalid_parameters()
-    token = request.one("nextToken")
-    if token is not None:
-        if any(request.query.get(name) for name in ("feedTypes", "processingStatuses", "pageSize", "createdSince", "createdUntil")):
-            raise refusal
-        return _read_token(token)
-    feed_types = request.many("feedTypes")
-    marketplace_ids = request.many("marketplaceIds")
-    if not 1 <= len(feed_types) <= _MAX_FILTERS or len(marketplace_ids) > _MAX_FILTERS:
-        raise refusal
-    statuses = request.choice("processingStatuses", frozenset(FeedStatus), refusal)
-    now = world.clock.real()
-    return _Search(
-        feed_types=feed_types,
-        marketplace_ids=marketplace_ids,
-        statuses=statuses,
-        since=_moment(request, "createdSince", now - _RETENTION_SECONDS),
-        until=_moment(request, "createdUntil", now),
-        page_size=request.integer("pageSize", _PAGE_SIZE, _MAX_PAGE_SIZE, refusal),
-    )
-
-
-def _moment(request: Request, name: str, default: float) -> float:
-    text = request.one(name)
-    if text is None:
-        return default
-    moment = parse_time(text)
-    if moment is None:
-        raise invalid_parameters()
-    return moment
-
-
-def _token(search: _Search) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(search)).decode()
-
-
-def _read_token(token: str) -> _Search:
-    try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(token), type=_Search)
-    except (ValueError, msgspec.DecodeError):
-        _refuse()
-
-
-def _refuse() -> NoReturn:
-    raise invalid_parameters() from None
-
-
 def get_feed_document(world: World, request: Request) -> Answer:
-    """A fresh URL, good for five minutes. Input documents can be read back, too."""
-    document = world.documents.find(request.account.seller_id, request.path["feedDocumentId"])
-    # Amazon's own client writes Python's True.
-    asked = (request.one(_ENCODING_HEADER) or "false").lower()
-    if asked not in {"true", "false"}:
-        raise invalid_parameters()
-    gone = world.faults.strike("document_gone", operation=request.operation, seller=request.account.seller_id)
-    if document is None or document.body is None or gone:
-        raise Refusal(404, "NotFound", "The requested resource was not found.")
-    is_gzip = document.is_gzip
-    lie = world.faults.strike("gzip_flag_lies", operation=request.operation, seller=request.account.seller_id)
-    if lie is not None:
-        document, is_gzip = _lying(world, document, lie, request)
-    encoding = "gzip" if is_gzip and asked == "true" else "identity"
-    url = world.documents.sign(request.base_url, document, "GET", world.limits.url_seconds, content_encoding=encoding)
-    answer: JsonObject = {"feedDocumentId": request.path["feedDocumentId"], "url": url}
-    if is_gzip:
-        answer["compressionAlgorithm"] = "GZIP"
-    return Answer(200, answer)
-
-
-def _lying(world: World, document: Document, rule: Rule, request: Request) -> tuple[Document, bool]:
-    """A twin of *document* whose bytes are not what the flag says, and the flag."""
-    twin = world.documents.create(request.account.seller_id, request.account.region, document.content_type)
-    if rule.body == "gzip":
-        twin.body = document.plain()
-        twin.archive()
-        twin.is_gzip = False
-        return twin, False
-    twin.body = document.plain()
-    return twin, True
+    return downloads.answer(world, request, "feedDocumentId")
 
 
 OPERATIONS = (
