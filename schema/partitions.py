@@ -6,7 +6,7 @@ from sqlalchemy import Connection, text
 
 from worker.core.ids import day_of, first_of_day
 
-PARTITIONED: Final = ("message", "outcome", "feed_message")
+PARTITIONED: Final = ("message", "outcome", "feed_message", "shipment")
 DAYS_AHEAD: Final = 3
 
 

@@ -231,12 +231,13 @@ def test_what_is_pending_and_on_its_way_for_a_sku_is_told_apart(feedline: Feedli
     assert record["pending"]["facets"] == {"quantity": {"value": 5}}
 
 
-def test_the_shipments_of_an_order_are_found_and_held(feedline: Feedline, settings: dict[str, str], shop: Shop) -> None:
+def test_the_shipments_of_an_order_are_found_by_the_order_and_by_the_request(feedline: Feedline, settings: dict[str, str], shop: Shop) -> None:
     data = {
         "connection": NAME,
         "fulfillment_request_number": "FR-1",
         "amazon_order_id": "902-3159896-1390916",
         "shipped_at": "2026-01-31T12:00:00Z",
+        "carrier": "UPS",
         "items": [{"sku": "MUG-1", "quantity": 1}],
     }
     event = {"specversion": "1.0", "id": "s-1", "source": "wms", "type": "feedline.shipment.v1", "data": data}
@@ -246,7 +247,7 @@ def test_the_shipments_of_an_order_are_found_and_held(feedline: Feedline, settin
     (by_request,) = answered(feedline, settings, "trace", "order:FR-1")
 
     assert by_order == by_request
-    assert (by_order["id"], by_order["outcome"], by_order["reason"]) == ("s-1", "held", "kind_not_sent")
+    assert (by_order["id"], by_order["outcome"], by_order["reason"]) == ("s-1", "pending", None)
 
 
 def _trace(shop: Shop, id_: str) -> dict[str, Any]:

@@ -48,12 +48,13 @@ class Change(msgspec.Struct, rename={"facets": "f", "messages": "m"}):
     messages: dict[int, Open]
 
 
-class Flight(msgspec.Struct, omit_defaults=True, rename={"change": "c", "sent": "s", "was": "w"}):
-    """A change on its way: what its feed message carries, and what Amazon was known to have before."""
+class Flight(msgspec.Struct, omit_defaults=True, rename={"change": "c", "sent": "s", "was": "w", "digest": "d"}):
+    """A change on its way: what its feed message carries, and what Amazon was known to have before. `digest`: see `Part.digest`."""
 
     change: Change
     sent: dict[str, Value]
     was: dict[str, Value] = {}
+    digest: str = ""
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,7 +224,7 @@ def warn(change: Change, warnings: Iterable[Issue]) -> None:
 
 def take(change: Change, facets: Iterable[str]) -> Change:
     """Take *facets* out of *change*, into one of their own that may go alone. Messages with facets on both sides stay open on both."""
-    taken = Change({facet: change.facets.pop(facet) for facet in facets}, {})
+    taken = Change({facet: change.facets.pop(facet) for facet in sorted(facets)}, {})
     staying = {said.message for said in change.facets.values()}
     for said in taken.facets.values():
         if said.message not in taken.messages:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, WrapValidator, field_validator
@@ -17,6 +17,7 @@ from worker.core.mapping import MappingSet
 from worker.core.marketplaces import MARKETPLACES, Marketplace
 from worker.core.publishing import PublishTemplate
 from worker.core.rules import Rule
+from worker.core.shipments import ShipmentTemplate
 from worker.core.sync import SyncTemplate
 from worker.core.targets import Frozen, Many, Name, Some, Spec, TemplateKind, Way, check, refusal, required, twice
 
@@ -237,6 +238,10 @@ class ConnectionSettings(ConnectionEntry):
     @cached_property
     def publish_template(self) -> PublishTemplate:
         return PublishTemplate(self)
+
+    @cached_property
+    def shipment_template(self) -> ShipmentTemplate:
+        return ShipmentTemplate(self, partial(from_amazon, prefix=self.sku_prefix))
 
     @cached_property
     def sync_template(self) -> SyncTemplate:

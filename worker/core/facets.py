@@ -7,6 +7,7 @@ import msgspec
 
 from worker.core.issues import Issue
 from worker.core.json import JsonValue
+from worker.core.outcomes import Reason
 
 PRICE: Final = "price"
 QUANTITY: Final = "quantity"
@@ -40,8 +41,13 @@ class Value(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Facets(msgspec.Struct, frozen=True):
-    """What a template makes of one message: its facets, or the faults that make the whole message invalid."""
+    """What a template makes of one message: its facets, or the faults that make the whole message invalid.
+
+    `topic`: the parcel that the message tells as a whole. `nothing`: why there are no facets, where there are none.
+    """
 
     values: Mapping[str, Value]
     warnings: tuple[Issue, ...] = ()
     faults: tuple[Issue, ...] = ()
+    topic: str | None = None
+    nothing: Reason = Reason.NOTHING_TO_SEND

@@ -1,63 +1,36 @@
 """Feed formats: what the steps need to know of a kind's feed, from the rendering of a key to the reading of Amazon's report."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from worker.core import feed_document, listing_messages, report
+from worker.core import feed_document, fulfillment_document, fulfillment_report, fulfillments, listing_messages, report
 from worker.core.coalescing import Key
 from worker.core.connections import Connection, ConnectionSettings, to_amazon
-from worker.core.facets import HANDLING_TIME, QUANTITY, Value
+from worker.core.facets import HANDLING_TIME, QUANTITY
 from worker.core.feed_document import Listing, Offer, Patch, PatchOp
-from worker.core.issues import Issue
+from worker.core.fulfillments import Order, Terms
 from worker.core.kinds import Kind
-from worker.core.outcomes import Fate, Reason
+from worker.core.rendered import Part, Rendered
 from worker.core.report import Report
 from worker.core.targets import Way
 
-
-class Part(NamedTuple):
-    """One feed message of a key.
-
-    `body`: as it will stand in the document, but for its number. `sent`: every facet value that it carries, also those that it
-    only repeats. `facets`: those of the change that it takes along, None for all. `warnings`: of facets that go, each with its
-    facet as `field`. `replaces`: facets beside those it carries that Amazon may lose by it.
-    """
-
-    body: bytes
-    sent: Mapping[str, Value]
-    facets: frozenset[str] | None = None
-    warnings: tuple[Issue, ...] = ()
-    replaces: frozenset[str] = frozenset()
-
-
-class Rendered(NamedTuple):
-    """What goes of a key's change, and what does not.
-
-    `dropped`: facets that will not go, each with its fate. `held`: why the rest waits; facets in no part and not dropped stay
-    pending. Keys go together in one feed only where their `batch` is the same.
-    """
-
-    parts: tuple[Part, ...] = ()
-    dropped: Mapping[str, Fate] = {}
-    held: Reason | None = None
-    batch: Hashable = None
-
-
 Render = Callable[[Key, Any], Rendered]
-"""Renders what is pending of a key, with what is known of the thing that it is about: a Listing for a SKU."""
+"""Renders what is pending of a key, with what is known of the thing that it is about: a Listing for a SKU, an Order for an order id."""
 
 
 class FeedFormat(NamedTuple):
     """A feed type as the steps use it.
 
-    `renderer` is asked once for a feed. `header` takes the selling partner's id and the language. `size`: bytes that a body takes at
-    most, its number counted, without what parts it from the next. `assemble` takes the header, the bodies, and the number of the first.
-    `read` raises ValueError. `amazon_name`: the key as Amazon spells it, with the connection's SKU prefix.
+    `renderer` is asked once for a feed, with the time of the cut. `header` takes the selling partner's id and the language.
+    `size`: bytes that a body takes at most, its number counted, without what parts it from the next. `assemble` takes the header,
+    the bodies, and the number of the first. `read` raises ValueError. `amazon_name`: the key as Amazon spells it, with the
+    connection's SKU prefix.
     """
 
     feed_type: str
     content_type: str
-    renderer: Callable[[Connection], Render]
+    renderer: Callable[[Connection, datetime], Render]
     header: Callable[[str, str], bytes]
     footer: bytes
     size: Callable[[bytes], int]
@@ -90,7 +63,7 @@ def _maps_handling_time(settings: ConnectionSettings) -> bool:
     return any(spec is not None and spec.way is not Way.DONT_MAP for spec in specs) or (speed is not None and speed.way is Way.OPTION)
 
 
-def _listings(connection: Connection) -> Render:
+def _listings(connection: Connection, _now: datetime) -> Render:
     offer = offer_of(connection)
     prefix = connection.settings.sku_prefix
 
@@ -109,6 +82,20 @@ def _listings(connection: Connection) -> Render:
     return render
 
 
+def _shipments(connection: Connection, now: datetime) -> Render:
+    section = connection.settings.sync_orders
+    terms = Terms(section.bundle_tracking, section.non_managed)
+
+    def render(key: Key, order: Order) -> Rendered:
+        return Rendered() if key.pending is None else fulfillments.render(key.pending, key.confirmed, order, terms, now)
+
+    return render
+
+
+def _as_it_is(key: str, _prefix: str) -> str:
+    return key
+
+
 FORMATS: Final[Mapping[Kind, FeedFormat]] = {
     Kind.LISTINGS: FeedFormat(
         feed_type=feed_document.FEED_TYPE,
@@ -120,6 +107,17 @@ FORMATS: Final[Mapping[Kind, FeedFormat]] = {
         assemble=feed_document.assemble,
         read=report.read,
         amazon_name=to_amazon,
+    ),
+    Kind.SHIPMENTS: FeedFormat(
+        feed_type=fulfillment_document.FEED_TYPE,
+        content_type=fulfillment_document.CONTENT_TYPE,
+        renderer=_shipments,
+        header=fulfillment_document.header,
+        footer=fulfillment_document.FOOTER,
+        size=fulfillment_document.size,
+        assemble=fulfillment_document.assemble,
+        read=fulfillment_report.read,
+        amazon_name=_as_it_is,
     ),
 }
 """By kind of change."""

@@ -197,6 +197,13 @@ FAULTS: Final = _catalogue(
         'Wait for its end; see it with: feedline runs --connection "{limit}"',
     ),
     Fault("RUN_KIND_UNKNOWN", "There is no run {value}.", "Say one of: {limit}."),
+    Fault(
+        "SENT_AGAIN",
+        "Run {limit} sends the message {value} of {reason} again, as the connection's settings are now.",
+        "Nothing is to be done.",
+        Severity.INFO,
+    ),
+    Fault("SKU_REMAPPED", "The template now makes the SKU {value} of it.", "Send the message again, for that SKU."),
     # Before the send.
     Fault(
         "SKU_UNKNOWN", "Amazon does not list the SKU {value} in this marketplace{reason}.", "Publish the listing first, or correct the SKU."
@@ -238,6 +245,57 @@ FAULTS: Final = _catalogue(
         "MATCHED_BY_IDENTIFIER",
         "The message has no ASIN: Amazon looks for the product by its {limit} {value}.",
         "Nothing need be done. An ASIN in the message would name the product surely.",
+        Severity.INFO,
+    ),
+    # A shipment.
+    Fault("SHIPPED_AT_INVALID", "The shipping time {value} cannot be right: {reason}.", "Correct {field}, or the sender's clock."),
+    Fault(
+        "SHIPPED_AT_IN_FUTURE",
+        "The shipping time {value} is ahead of the clock. Amazon takes none, so the time of sending goes.",
+        "Correct the sender's clock.",
+        Severity.WARNING,
+    ),
+    Fault(
+        "PARCELS_MIXED",
+        "The item says {value} in {field}, and the shipment something else.",
+        "Send one message for each parcel, with its own carrier and tracking number.",
+    ),
+    Fault(
+        "BUNDLE_DISAGREES",
+        "The bundle {value} has two make-ups in one message.",
+        "Send the whole make-up, the same with every component.",
+    ),
+    Fault(
+        "BUNDLE_OVERFULL",
+        "The parcel holds {reason} of {value} more than the whole bundle {limit} has.",
+        "Correct the quantity, or the bundle's components.",
+    ),
+    Fault(
+        "ITEM_IS_BUNDLE",
+        "The order item {value} is shipped by itself and as a bundle in one message.",
+        "Say it one way: by itself, or by all its components.",
+    ),
+    Fault(
+        "BUNDLE_MAKE_UPS_DIFFER",
+        "The parcels of the bundle {value} name different make-ups. The update waited until each of them was complete.",
+        "Send the same components with every parcel.",
+        Severity.WARNING,
+    ),
+    Fault(
+        "BUNDLE_SURPLUS",
+        "The parcels of the bundle {value} hold more than its make-up: {reason}. The bundle counts as shipped once.",
+        "Look whether a parcel was said twice under different numbers.",
+        Severity.WARNING,
+    ),
+    Fault(
+        "ORDER_ITEM_UNKNOWN",
+        "The order {limit} has no item with the SKU {value}.",
+        "Send the amazon_order_item_id, or correct the SKU.",
+    ),
+    Fault(
+        "NEAR_MISS",
+        "{value} is not {near}, from which it differs by case or spacing: it counts as another {limit}.",
+        "Write it to the letter.",
         Severity.INFO,
     ),
 )

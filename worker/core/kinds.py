@@ -12,5 +12,4 @@ class Kind(StrEnum):
     SHIPMENTS = "shipments"
 
 
-FEED_TYPES: Final[Mapping[Kind, str]] = {Kind.LISTINGS: "JSON_LISTINGS_FEED"}
-"""Kinds that are sent. The others are staged and held, in sight, until they are."""
+FEED_TYPES: Final[Mapping[Kind, str]] = {Kind.LISTINGS: "JSON_LISTINGS_FEED", Kind.SHIPMENTS: "POST_ORDER_FULFILLMENT_DATA"}

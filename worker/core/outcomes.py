@@ -33,7 +33,6 @@ class Reason(StrEnum):
     ORDER_UNKNOWN = "order_unknown"
     NON_MANAGED = "non_managed"
     FEEDS_FAILING = "feeds_failing"
-    KIND_NOT_SENT = "kind_not_sent"
 
 
 PRECEDENCE: Final = (

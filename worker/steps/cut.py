@@ -18,13 +18,14 @@ from worker.core import coalescing
 from worker.core.coalescing import Change, Flight
 from worker.core.connections import Connection
 from worker.core.cutting import FeedLimits, first_message_id, fit, is_due
-from worker.core.feed_formats import FORMATS, FeedFormat, Part, Rendered
+from worker.core.feed_formats import FORMATS, FeedFormat
 from worker.core.ids import FeedId
 from worker.core.issues import issue
 from worker.core.kinds import Kind
 from worker.core.outcomes import Fate, Outcome
 from worker.core.polling import STALLED_AFTER
 from worker.core.quota import Lease, operations_of_feed
+from worker.core.rendered import Part, Rendered
 from worker.database import Transaction
 from worker.store import codec, connections, feeds, flights, lanes, outcomes, quota
 from worker.store.flights import Claimed, TakeOff
@@ -88,7 +89,7 @@ def _fill(
     """Render *claimed*, store the feed that they make, and write the outcomes of what cannot or need not go."""
     feed_format = FORMATS[Kind(lane.kind)]
     head = feed_format.header(connection.seller.account.selling_partner_id, connection.language_tag)
-    render = feed_format.renderer(connection)
+    render = feed_format.renderer(connection, now)
     loads = _of_one_batch([_Load(each, render(each.key, each.about), each.key.pending) for each in claimed])
     ended = [settled for load in loads if load.left is not None for settled in coalescing.drop(load.left, load.rendered.dropped)]
 
@@ -150,6 +151,7 @@ def _store(
         first_message_id=first,
         document=gzip.compress(document, compresslevel=COMPRESSION, mtime=0),
         document_bytes=len(document),
+        batch=going[0].rendered.batch,
     )
     rows: list[tuple[FeedId, int, str, str]] = []
     leaving: list[TakeOff] = []
@@ -162,7 +164,7 @@ def _store(
             change = _taken(load, part)
             coalescing.warn(change, part.warnings)
             was = coalescing.take_off(key, {*change.facets, *part.sent, *part.replaces})
-            rows.append((feed_id, number, load.claimed.name, codec.text(Flight(change, dict(part.sent), was))))
+            rows.append((feed_id, number, load.claimed.name, codec.text(Flight(change, dict(part.sent), was, part.digest))))
             types.update(open_.type for open_ in change.messages.values())
             number += 1
         leaving.append(TakeOff(load.claimed.name, first_of_key, len(load.going), key.confirmed, load.left))

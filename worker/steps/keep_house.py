@@ -4,7 +4,7 @@ import structlog
 
 from schema.partitions import drop_partitions, ensure_partitions
 from worker.context import Context
-from worker.store import runs
+from worker.store import runs, shipments
 
 log = structlog.get_logger()
 
@@ -14,7 +14,9 @@ def keep_house(ctx: Context) -> None:
         made = ensure_partitions(tx)
     with ctx.database.begin() as tx:
         dropped = drop_partitions(tx, retention_days=ctx.settings.retention_days)
+        # An order for which nothing waits is forgotten with the last message that spoke of it.
+        orders = shipments.forget_idle_orders(tx) if dropped else 0
     with ctx.database.begin() as tx:
         runs.forget_ended(tx, ctx.settings.retention_days)
     if made or dropped:
-        log.info("partitions_kept", made=made, days_dropped=dropped)
+        log.info("partitions_kept", made=made, days_dropped=dropped, orders_forgotten=orders)

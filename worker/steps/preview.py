@@ -50,14 +50,14 @@ def previewed(tx: Transaction, connection: Connection, deliveries: Iterable[Deli
 
 
 def _batch(tx: Transaction, connection: Connection, batch: Sequence[Message | Invalid], now: datetime) -> Iterator[Previewed]:
-    made = [None if isinstance(each, Invalid) else mapped(each, connection) for each in batch]
-    known = previews.known(tx, connection.id, [each[0] for each in made if each is not None])
+    made = [None if isinstance(each, Invalid) else mapped(each, connection, now) for each in batch]
+    known = previews.known(tx, connection.id, [each.key for each in made if each is not None])
     for read, each in zip(batch, made, strict=True):
         if isinstance(read, Invalid):
             refused = Preview(Outcome.INVALID, read.issues[0].code, issues=read.issues)
             yield Previewed(read.external_id, read.source, read.key, None, linked=False, product_type_source=None, preview=refused)
         elif each is not None:
-            yield _message(connection, read, *each, known[each[0]], now)
+            yield _message(connection, read, each.key, each.facets, known[each.key], now)
 
 
 def _message(connection: Connection, message: Message, key: str, facets: Facets, known: Known, now: datetime) -> Previewed:

@@ -19,17 +19,19 @@ from worker.core import messages as core_messages
 from worker.core import wire
 from worker.core.coalescing import Arrival, coalesce
 from worker.core.connections import Connection, from_amazon, to_amazon
-from worker.core.facets import Facets, Value
+from worker.core.facets import Facets
 from worker.core.ids import MessageId
 from worker.core.issues import Issue, issue
 from worker.core.kinds import Kind
 from worker.core.messages import Invalid, Message, MessageType
 from worker.core.ordering import version
 from worker.core.outcomes import Outcome, Settled
+from worker.core.shipments import Shipment
 from worker.core.sync import sync_facets
 from worker.core.wire import Delivery
 from worker.database import Transaction
-from worker.store import codec, connections, keys, messages, outcomes
+from worker.store import codec, connections, keys, messages, outcomes, shipments
+from worker.store.shipments import ShipmentRow
 
 log = structlog.get_logger()
 
@@ -57,6 +59,14 @@ class Incoming(NamedTuple):
     read: Message | Invalid
 
 
+class Mapped(NamedTuple):
+    """What a connection's template makes of a message. `shipment`: what is kept of a shipment beside its facets."""
+
+    key: str
+    facets: Facets
+    shipment: Shipment | None = None
+
+
 class _Fresh(NamedTuple):
     """A message that is new to us and valid, with its place in the log."""
 
@@ -81,6 +91,7 @@ class _Batch:
     repeats: list[MessageId] = field(default_factory=list)
     logged: list[messages.LoggedMessage] = field(default_factory=list)
     ended: list[tuple[str, outcomes.Ended]] = field(default_factory=list)
+    parcels: list[ShipmentRow] = field(default_factory=list)
 
 
 def stage(ctx: Context, deliveries: Sequence[Delivery], arrived: datetime) -> None:
@@ -129,6 +140,8 @@ def _write(tx: Transaction, incoming: Sequence[Incoming], arrived: datetime) -> 
     _sort(tx, batch, incoming)
     if batch.logged:
         messages.log(tx, batch.logged)
+    if batch.parcels:
+        shipments.record(tx, batch.parcels)
     if batch.fresh:
         _fold(tx, batch)
     outcomes.record(tx, [ended for _, ended in batch.ended], arrived)
@@ -166,12 +179,15 @@ def _sort(tx: Transaction, batch: _Batch, incoming: Sequence[Incoming]) -> None:
 
 
 def _take_in(batch: _Batch, each: Incoming, message: Message, id_: MessageId, connection: Connection) -> None:
-    key, facets = mapped(message, connection)
+    key, facets, shipment = mapped(message, connection, batch.arrived)
+    if shipment is not None:
+        batch.parcels.append(ShipmentRow(id_, connection.id, *shipment, connection.revision))
     if facets.faults:
         _turn_down(batch, each, id_, connection, facets.faults)
         return
     batch.fresh.append(_Fresh(id_, each, message, connection, keys.KeyName(connection.id, KINDS[message.type], key), facets))
-    batch.logged.append(_logged(each, id_, batch.arrived, connection, key, facets))
+    log_key = key if shipment is None else shipment.parcel
+    batch.logged.append(_logged(each, id_, batch.arrived, connection, log_key, facets))
 
 
 def _turn_down(batch: _Batch, each: Incoming, id_: MessageId, connection: Connection | None, issues: Sequence[Issue]) -> None:
@@ -193,10 +209,11 @@ def _fold(tx: Transaction, batch: _Batch) -> None:
     keys.save(tx, rows.values(), batch.arrived)
 
 
-def mapped(message: Message, connection: Connection) -> tuple[str, Facets]:
-    """Return the key and the facets that the connection's template makes of *message*."""
+def mapped(message: Message, connection: Connection, now: datetime) -> Mapped:
+    """Return the key and the facets that the connection's template makes of *message*: of a shipment, those of its order."""
     if message.type is MessageType.SHIPMENT:
-        return message.key, Facets({"shipment": Value()})
+        facets, shipment = connection.settings.shipment_template.make(message.data, message.key, now)
+        return Mapped(message.data["amazon_order_id"], facets, shipment)
     settings = connection.settings
     if message.type is MessageType.LISTING:
         own_sku, facets = settings.publish_template.publish(message.data, connection.marketplace)
@@ -207,8 +224,8 @@ def mapped(message: Message, connection: Connection) -> tuple[str, Facets]:
     sku = to_amazon(key, settings.sku_prefix)
     if len(sku) > LONGEST_SKU:
         fault = issue("SKU_INVALID", field="sku", value=sku, reason=f"it has {len(sku)} characters")
-        return key, Facets({}, faults=(fault, *facets.faults))
-    return key, facets
+        return Mapped(key, Facets({}, faults=(fault, *facets.faults)))
+    return Mapped(key, facets)
 
 
 def _arrival(each: _Fresh, arrived: datetime) -> Arrival:
@@ -221,6 +238,8 @@ def _arrival(each: _Fresh, arrived: datetime) -> Arrival:
         published=(message.time or arrived).timestamp(),
         facets=each.facets.values,
         warnings=each.facets.warnings,
+        topic=each.facets.topic,
+        nothing=each.facets.nothing,
     )
 
 

@@ -78,12 +78,14 @@ def add(
     first_message_id: int,
     document: bytes,
     document_bytes: int,
+    batch: str | None = None,
 ) -> None:
     """Store a feed that has just been cut. *document*: gzip of the bytes to upload; *connection*: id and name."""
     tx.exec_driver_sql(
         "INSERT INTO feed (id, connection_id, kind, feed_type, state, split_id, lease, messages, first_message_id, document, "
-        "document_bytes, created_at, changed_at, due_at) VALUES (%s, %s, %s, %s, 'cut', %s, %s, %s, %s, %s, %s, now(), now(), now())",
-        (feed_id, connection[0], kind, feed_type, split_id, lease, messages, first_message_id, document, document_bytes),
+        "document_bytes, batch, created_at, changed_at, due_at) "
+        "VALUES (%s, %s, %s, %s, 'cut', %s, %s, %s, %s, %s, %s, %s, now(), now(), now())",
+        (feed_id, connection[0], kind, feed_type, split_id, lease, messages, first_message_id, document, document_bytes, batch),
     )
     _tell(tx, feed_id, FeedState.CUT, None)
 

@@ -9,11 +9,12 @@ import msgspec
 from worker.core.coalescing import Change, Flight, Key, priority, publishes
 from worker.core.facets import Value
 from worker.core.feed_document import Listing
+from worker.core.fulfillments import Order, waits_for_components
 from worker.core.ids import FeedId
 from worker.core.kinds import Kind
 from worker.core.outcomes import Reason
 from worker.database import Transaction
-from worker.store import codec
+from worker.store import codec, shipments
 
 FALLBACK_PRODUCT_TYPE: Final = "PRODUCT"
 """Amazon's generic type (R68)."""
@@ -24,7 +25,7 @@ class Claimed(msgspec.Struct):
 
     name: str
     key: Key
-    about: Listing
+    about: Listing | Order
 
 
 def claim(tx: Transaction, connection_id: int, kind: str, *, group: int | None, at_most: int) -> list[Claimed]:
@@ -39,9 +40,12 @@ def claim(tx: Transaction, connection_id: int, kind: str, *, group: int | None, 
           FROM (SELECT * FROM key_state k
                  WHERE k.connection_id = %(connection)s AND k.kind = %(kind)s AND k.state = 'ready' AND {which}
                  ORDER BY k.priority, k.pending_since LIMIT %(most)s FOR UPDATE SKIP LOCKED) AS k
-          LEFT JOIN listing l ON l.connection_id = k.connection_id AND l.sku = k.key""",
+          LEFT JOIN listing l ON k.kind = 'listings' AND l.connection_id = k.connection_id AND l.sku = k.key""",
         {"connection": connection_id, "kind": kind, "group": group, "most": at_most},
-    )
+    ).all()
+    if kind == Kind.SHIPMENTS:
+        orders = shipments.orders(tx, connection_id, [row[0] for row in rows])
+        return [Claimed(row[0], Key(codec.change(row[1]), {}, codec.confirmed(row[2])), orders[row[0]]) for row in rows]
     return [
         Claimed(
             key,
@@ -144,9 +148,8 @@ def land(tx: Transaction, connection_id: int, kind: str, landings: Sequence[Land
     columns: list[tuple[object, ...]] = [
         (
             landed.name,
-            _state(landed, kind),
+            *_state(landed, kind),
             landed.linked,
-            landed.hold_reason if landed.key.pending is not None else None,
             1 if landed.key.pending is None else priority(landed.key.pending),
             None if landed.key.pending is None else codec.text(landed.key.pending),
             None if landed.key.pending is None else landed.pending_since or now,
@@ -156,23 +159,26 @@ def land(tx: Transaction, connection_id: int, kind: str, landings: Sequence[Land
         for landed in landings
     ]
     tx.exec_driver_sql(
-        "UPDATE key_state k SET state = new.state, linked = new.linked, hold_reason = new.hold_reason, priority = new.priority, "
+        "UPDATE key_state k SET state = new.state, hold_reason = new.hold_reason, linked = new.linked, priority = new.priority, "
         "pending = new.pending::jsonb, pending_since = new.pending_since, confirmed = new.confirmed::jsonb, split_id = new.split_id, "
         "feed_id = NULL, feed_message_id = NULL, feed_messages = NULL "
-        "FROM unnest(%b::text[], %b::text[], %s::boolean[], %b::text[], %s::smallint[], %b::text[], %s::timestamptz[], %b::text[], "
+        "FROM unnest(%b::text[], %b::text[], %b::text[], %s::boolean[], %s::smallint[], %b::text[], %s::timestamptz[], %b::text[], "
         "%s::bigint[]) "
-        "AS new (key, state, linked, hold_reason, priority, pending, pending_since, confirmed, split_id) "
+        "AS new (key, state, hold_reason, linked, priority, pending, pending_since, confirmed, split_id) "
         "WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key",
         (*[list(column) for column in zip(*columns, strict=True)], connection_id, kind),
     )
 
 
-def _state(landed: Landing, kind: str) -> str:
+def _state(landed: Landing, kind: str) -> tuple[str, str | None]:
+    """Return the state and hold reason that follow from what is pending."""
     if landed.key.pending is None:
-        return "idle"
+        return "idle", None
     if landed.hold_reason is not None:
-        return "held"
-    return "ready" if landed.linked or kind != Kind.LISTINGS or publishes(landed.key.pending) else "unlinked"
+        return "held", landed.hold_reason
+    if kind == Kind.SHIPMENTS and waits_for_components(landed.key.pending, landed.key.confirmed):
+        return "held", Reason.BUNDLE_PARTIAL
+    return ("ready" if landed.linked or kind != Kind.LISTINGS or publishes(landed.key.pending) else "unlinked"), None
 
 
 def hold_groups(tx: Transaction, connection_id: int, kind: str, reason: str) -> None:

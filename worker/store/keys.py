@@ -8,7 +8,8 @@ import msgspec
 
 from worker.core.coalescing import ORDINARY, Change, Key, priority, publishes
 from worker.core.facets import LISTING, QUANTITY, Value
-from worker.core.kinds import FEED_TYPES, Kind
+from worker.core.fulfillments import waits_for_components
+from worker.core.kinds import Kind
 from worker.core.ordering import History
 from worker.core.outcomes import Reason
 from worker.database import Transaction
@@ -91,13 +92,20 @@ def _state(row: KeyRow) -> tuple[str, str | None]:
         return "in_feed", None
     if pending is None:
         return "idle", None
-    if row.name.kind not in FEED_TYPES:
-        return "held", Reason.KIND_NOT_SENT
+    if row.name.kind == Kind.SHIPMENTS:
+        return _state_of_order(row, pending)
     if row.state == "held" and not (row.hold_reason == Reason.QUANTITY_UNKNOWN and pending.facets.keys() & {QUANTITY, LISTING}):
         return "held", row.hold_reason
     # A SKU that Amazon was asked about, and does not know, is ready as long as it shall be published.
     goes_on = row.linked or row.name.kind != Kind.LISTINGS or (row.state == "ready" and publishes(pending))
     return ("ready" if goes_on else "unlinked"), None
+
+
+def _state_of_order(row: KeyRow, pending: Change) -> tuple[str, str | None]:
+    """Return the state of an order: whatever its shipments waited for, another message may have brought it."""
+    if row.state == "held" and row.hold_reason == Reason.FEEDS_FAILING:
+        return "held", row.hold_reason
+    return ("held", Reason.BUNDLE_PARTIAL) if waits_for_components(pending, row.key.confirmed) else ("ready", None)
 
 
 class _Written(msgspec.Struct):

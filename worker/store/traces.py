@@ -6,7 +6,6 @@ from typing import Any, Final, NamedTuple
 
 from worker.core import trace as core
 from worker.core.events import OutgoingEvent, outcome_event
-from worker.core.json import encode
 from worker.core.kinds import Kind
 from worker.core.messages import MessageType
 from worker.core.states import FeedState
@@ -110,7 +109,8 @@ _PLACES: Final = """
     SELECT m.id, k.pending::text, k.hold_reason, c.paused, a.authorization_fault IS NULL, k.feed_id, f.amazon_feed_id, fm.message_id,
            fm.flight::text
       FROM message m
-      JOIN key_state k ON k.connection_id = m.connection_id AND k.kind = ANY(%s::text[]) AND k.key = m.key
+      LEFT JOIN shipment s ON s.message_id = m.id
+      JOIN key_state k ON k.connection_id = m.connection_id AND k.kind = ANY(%s::text[]) AND k.key = coalesce(s.amazon_order_id, m.key)
       JOIN connection c ON c.id = k.connection_id
       JOIN account a ON a.id = c.account_id
       LEFT JOIN feed f ON f.id = k.feed_id
@@ -186,8 +186,9 @@ def _arrivals(tx: Transaction, record: Record) -> Iterator[core.HistoryEvent]:
 _UNDECIDED: Final = """
     SELECT fm.feed_id, f.amazon_feed_id, fm.message_id, f.changed_at, f.fault, fm.flight::text
       FROM message m
+      LEFT JOIN shipment s ON s.message_id = m.id
       JOIN feed f ON f.connection_id = m.connection_id AND f.undecided > 0 AND f.created_at BETWEEN m.received_at AND %(until)s
-      JOIN feed_message fm ON fm.feed_id = f.id AND fm.key = m.key AND fm.verdict = 'undecided'
+      JOIN feed_message fm ON fm.feed_id = f.id AND fm.key = coalesce(s.amazon_order_id, m.key) AND fm.verdict = 'undecided'
      WHERE m.id = %(message)s ORDER BY fm.feed_id"""
 
 
@@ -248,19 +249,21 @@ def of_key(tx: Transaction, connection_id: int, key: str, at_most: int) -> list[
     return [row[0] for row in rows]
 
 
-# Shipments are staged and held, so that every one of them has a key; the log is not searched, which would read all of it.
+# A shipment's key begins with its request number and a space, after which "!" is the next character.
 _OF_ORDER: Final = """
-    SELECT m.id
-      FROM key_state k JOIN message m ON m.connection_id = k.connection_id AND m.key = k.key AND m.type = %(type)s
-     WHERE k.kind = %(kind)s AND (%(connection)s::text IS NULL OR m.connection = %(connection)s)
-       AND (starts_with(k.key, %(order)s || ' ') OR position(%(said)s::bytea IN m.body) > 0)
-     ORDER BY m.id DESC LIMIT %(most)s"""
+    SELECT found.id FROM (
+        SELECT s.message_id AS id FROM connection c JOIN shipment s ON s.connection_id = c.id AND s.amazon_order_id = %(order)s
+         WHERE %(connection)s::text IS NULL OR c.name = %(connection)s
+         UNION
+        SELECT m.id FROM connection c
+          JOIN message m ON m.connection_id = c.id AND m.key >= %(order)s || ' ' AND m.key < %(order)s || '!' AND m.type = %(type)s
+         WHERE %(connection)s::text IS NULL OR c.name = %(connection)s) AS found
+     ORDER BY found.id DESC LIMIT %(most)s"""
 
 
 def of_order(tx: Transaction, order: str, connection: str | None, at_most: int) -> list[int]:
     """Return the shipment messages of an order, the newest first. *order*: Amazon's order id, or a fulfillment request number."""
-    said = b'"amazon_order_id":' + encode(order)
-    given = {"type": MessageType.SHIPMENT, "kind": Kind.SHIPMENTS, "connection": connection, "order": order, "said": said, "most": at_most}
+    given = {"type": MessageType.SHIPMENT, "connection": connection, "order": order, "most": at_most}
     return [row[0] for row in tx.exec_driver_sql(_OF_ORDER, given)]
 
 

@@ -17,6 +17,6 @@ def upgrade() -> None:
         op.execute(
             f"CREATE TABLE identity_{number} PARTITION OF identity FOR VALUES WITH (MODULUS {IDENTITY_PARTITIONS}, REMAINDER {number})"
         )
-    for table in ("message", "outcome", "feed_message"):
+    for table in ("message", "outcome", "feed_message", "shipment"):
         # Where a day's partition is missing, messages still have a place to go.
         op.execute(f"CREATE TABLE {table}_default PARTITION OF {table} DEFAULT")

@@ -149,6 +149,7 @@ CREATE TABLE feed (
     state                text NOT NULL CHECK (state IN ('cut', 'document_created', 'uploaded', 'submitting', 'in_queue',
                              'in_progress', 'done', 'settled', 'cancelled', 'fatal', 'abandoned')),
     split_id             bigint,               -- the group of undecided changes that this feed sends again
+    batch                text,                 -- what its keys have in common: worker/core/rendered.py
     messages             integer NOT NULL CHECK (messages > 0),
     first_message_id     integer NOT NULL,
     document             bytea NOT NULL,       -- gzip of the exact bytes that are uploaded
@@ -308,3 +309,46 @@ CREATE TABLE schedule (
     CHECK ((every IS NULL) = (tick IS NULL) AND (tick IS NULL) = (due_at IS NULL))
 );
 CREATE INDEX schedule_due ON schedule (due_at) WHERE due_at IS NOT NULL;
+
+-- What a shipment message told beside its facets: how its carrier was decided, and under which settings.
+CREATE TABLE shipment (
+    message_id       bigint NOT NULL PRIMARY KEY,
+    connection_id    integer NOT NULL,
+    amazon_order_id  text COLLATE "C" NOT NULL,
+    parcel           text COLLATE "C" NOT NULL, -- its key: fulfillment request number and tracking number
+    revision         integer NOT NULL,         -- of the connection's settings
+    decision         jsonb NOT NULL,           -- worker/core/carriers.py: Decision
+    overridden       boolean NOT NULL          -- the tracking number decided against the mapping
+) PARTITION BY RANGE (message_id);
+CREATE INDEX shipment_by_order ON shipment (connection_id, amazon_order_id, message_id);
+
+-- Orders as Amazon told of them.
+CREATE TABLE amazon_order (
+    connection_id    integer NOT NULL REFERENCES connection,
+    amazon_order_id  text COLLATE "C" NOT NULL,
+    status           text NOT NULL,
+    purchased_at     timestamptz,
+    updated_at       timestamptz NOT NULL,     -- by Amazon
+    PRIMARY KEY (connection_id, amazon_order_id)
+);
+
+CREATE TABLE amazon_order_item (
+    connection_id         integer NOT NULL,
+    amazon_order_id       text COLLATE "C" NOT NULL,
+    amazon_order_item_id  text COLLATE "C" NOT NULL,
+    sku                   text COLLATE "C" NOT NULL, -- the upstream's, without the connection's prefix
+    quantity              integer NOT NULL,    -- ordered
+    PRIMARY KEY (connection_id, amazon_order_id, amazon_order_item_id),
+    FOREIGN KEY (connection_id, amazon_order_id) REFERENCES amazon_order ON DELETE CASCADE
+);
+
+-- Listings that Amazon reported for a connection's seller.
+CREATE TABLE imported_listing (
+    connection_id  integer NOT NULL REFERENCES connection,
+    sku            text COLLATE "C" NOT NULL,  -- the upstream's, without the connection's prefix
+    title          text,
+    first_seen_at  timestamptz NOT NULL,
+    changed_at     timestamptz NOT NULL,
+    vanished_at    timestamptz,                -- not in the newest report any more
+    PRIMARY KEY (connection_id, sku)
+);

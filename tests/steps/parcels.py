@@ -1,0 +1,99 @@
+"""Shipment messages for tests of the steps, and the orders that they are about."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.steps.shop import MARKETPLACE, NAME, SELLER, Shop
+from worker.core.wire import Delivery
+
+ORDER = "902-3159896-1390916"
+OTHER_ORDER = "902-1745136-1430000"
+SHIPPED_AT = (datetime.now(UTC) - timedelta(minutes=10)).isoformat(timespec="seconds")
+
+
+def parcel(number: str, *items: Mapping[str, Any], order: str = ORDER, **data: Any) -> dict[str, Any]:
+    """A parcel with the tracking number *number*, by UPS."""
+    return {
+        "fulfillment_request_number": f"FR-{order[-4:]}",
+        "amazon_order_id": order,
+        "shipped_at": SHIPPED_AT,
+        "carrier": "UPS",
+        "method": "Ground",
+        "tracking_number": number,
+        "items": list(items),
+        **data,
+    }
+
+
+def component(sku: str, quantity: int = 1, *, of: str = "30000000000003", **make_up: int) -> dict[str, Any]:
+    """Pieces of a bundle's component; the bundle is made of one A and one B unless *make_up* says otherwise."""
+    components = [{"sku": name, "quantity": pieces} for name, pieces in (make_up or {"A": 1, "B": 1}).items()]
+    return {"sku": sku, "quantity": quantity, "bundle": {"amazon_order_item_id": of, "components": components}}
+
+
+def line(item: str = "10000000000001", quantity: int = 1) -> dict[str, Any]:
+    return {"amazon_order_item_id": item, "quantity": quantity}
+
+
+def ship(shop: Shop, *parcels: Mapping[str, Any], source: str = "wms") -> list[str]:
+    """Stage one batch of shipment messages; return their ids. `id`, `sequence`, `time` are attributes, the rest is data."""
+    deliveries, ids = [], []
+    for each in parcels:
+        data = dict(each)
+        given = {name: data.pop(name) for name in ("id", "sequence", "time", "source") if name in data}
+        attributes = {
+            "specversion": "1.0",
+            "type": "feedline.shipment.v1",
+            "id": f"s{next(shop.numbers)}",
+            "source": source,
+            **given,
+        }
+        body = json.dumps({**attributes, "data": {"connection": NAME, **data}}).encode()
+        deliveries.append(Delivery("feedline.shipments", body, "application/cloudevents+json", {}))
+        ids.append(attributes["id"])
+    shop.stage(*deliveries)
+    return ids
+
+
+def amazon_has(shop: Shop, order: str = ORDER, *, imported: bool = False, **quantities: int) -> None:
+    """Put an order into Amazon's book: items `10000000000001` (SKU A), `…2` (B), `30000000000003` (BUNDLE), in *quantities* of each.
+
+    *imported*: Feedline knows it, too, and all its SKUs are listed.
+    """
+    ids = {"A": "10000000000001", "B": "20000000000002", "BUNDLE": "30000000000003"}
+    items = [(ids[sku], sku, quantity) for sku, quantity in (quantities or {"A": 1}).items()]
+    shop.simulator.put_orders(
+        SELLER,
+        [
+            {
+                "order_id": order,
+                "marketplace_id": MARKETPLACE,
+                "items": [{"order_item_id": item, "sku": sku, "quantity": quantity} for item, sku, quantity in items],
+            }
+        ],
+    )
+    if imported:
+        with shop.ctx.database.begin() as tx:
+            tx.exec_driver_sql(
+                "INSERT INTO amazon_order (connection_id, amazon_order_id, status, updated_at) SELECT id, %s, 'UNSHIPPED', now() FROM connection",
+                (order,),
+            )
+            for item, sku, quantity in items:
+                tx.exec_driver_sql(
+                    "INSERT INTO amazon_order_item (connection_id, amazon_order_id, amazon_order_item_id, sku, quantity) "
+                    "SELECT id, %s, %s, %s, %s FROM connection",
+                    (order, item, sku, quantity),
+                )
+                tx.exec_driver_sql(
+                    "INSERT INTO imported_listing (connection_id, sku, first_seen_at, changed_at) SELECT id, %s, now(), now() FROM connection "
+                    "ON CONFLICT DO NOTHING",
+                    (sku,),
+                )
+
+
+def packages(shop: Shop, order: str = ORDER) -> list[dict[str, Any]]:
+    """The parcels that Amazon has of an order."""
+    found: list[dict[str, Any]] = shop.simulator.order(SELLER, order)["packages"]
+    return found

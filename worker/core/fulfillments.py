@@ -1,0 +1,175 @@
+"""Fulfillments: what of an order's parcels can be told to Amazon now, each part as a feed message of its own.
+
+A parcel's lines go as soon as each has an order item id. A bundle goes once all its components have left (R97 to R101). What cannot
+go yet stays pending, and the rest of the order does not wait for it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from worker.core import bundles, fulfillment_document
+from worker.core.bundles import Progress
+from worker.core.coalescing import Change
+from worker.core.facets import BUNDLE, Value
+from worker.core.fulfillment_document import Item
+from worker.core.issues import Issue, issue
+from worker.core.outcomes import Fate, Outcome, Reason
+from worker.core.parcels import Contribution, Lines, contributions, lines_of
+from worker.core.rendered import Part, Rendered
+
+
+class OrderItem(NamedTuple):
+    """An order item as Amazon has it. `sku`: without the connection's prefix. `is_linked`: Amazon lists that SKU for the seller."""
+
+    id: str
+    sku: str
+    quantity: int
+    is_linked: bool
+
+
+class Order(NamedTuple):
+    """What is known of an order. Not imported: it has no items."""
+
+    id: str
+    is_known: bool
+    items: tuple[OrderItem, ...]
+
+
+class Batch(StrEnum):
+    """Managed: the order is known, and every item that is shipped has a SKU that is linked (A12). A feed holds one sort only (R86)."""
+
+    MANAGED = "managed"
+    NON_MANAGED = "non_managed"
+
+
+class Terms(NamedTuple):
+    """What a connection says of its shipments: `bundle_tracking` last or first, `non_managed` submit or hold."""
+
+    bundle_tracking: str
+    non_managed: str
+
+
+def render(change: Change, confirmed: Mapping[str, Value], order: Order, terms: Terms, now: datetime) -> Rendered:
+    """Return what of *change* goes, what is dropped, and why the rest waits. *confirmed*: what Amazon has of the order already."""
+    values = {facet: said.value for facet, said in change.facets.items()}
+    dropped: dict[str, Fate] = {}
+    parts: list[Part] = []
+    shipped: set[str] = set()
+    held: Reason | None = None
+    for facet, parcel in _by_time(values):
+        items = _items(parcel, order)
+        if isinstance(items, Reason):
+            held = items
+        elif isinstance(items, Issue):
+            dropped[facet] = Fate(Outcome.INVALID, reason=items.code, issues=(items,))
+        else:
+            shipped.update(item.order_item_id for item in items)
+            body = fulfillment_document.body(order.id, parcel, items, now)
+            parts.append(Part(body, {facet: values[facet]}, frozenset({facet})))
+    for item_id, found in _bundles(values, confirmed).items():
+        if not bundles.progress(found.all.values()).is_complete:
+            held = held or Reason.BUNDLE_PARTIAL
+        elif found.changes_nothing(terms.bundle_tracking):
+            dropped.update(dict.fromkeys(found.pending, Fate(Outcome.UNCHANGED)))
+        else:
+            shipped.add(item_id)
+            parts.append(_bundle_part(order, item_id, found, values, terms, now))
+    batch = _batch(order, shipped)
+    if parts and batch is Batch.NON_MANAGED and terms.non_managed == "hold":
+        return Rendered(dropped=dropped, held=Reason.NON_MANAGED)
+    return Rendered(tuple(parts), dropped, held, batch)
+
+
+def waits_for_components(change: Change, confirmed: Mapping[str, Value]) -> bool:
+    """Whether all that is pending of an order are bundles of which components are missing, so that no feed need be cut for it."""
+    values = {facet: said.value for facet, said in change.facets.items()}
+    return all(facet.startswith(BUNDLE) for facet in values) and not any(each.is_complete for each in missing(values, confirmed).values())
+
+
+def missing(pending: Mapping[str, Value], confirmed: Mapping[str, Value]) -> dict[str, Progress]:
+    """Return how far every bundle is that *pending* contributes to, by its order item id."""
+    return {item_id: bundles.progress(found.all.values()) for item_id, found in _bundles(pending, confirmed).items()}
+
+
+class _Found(NamedTuple):
+    """The contributions to one bundle, by facet: those that wait, those that Amazon was told of, and all, newer in place of older."""
+
+    pending: Mapping[str, Contribution]
+    confirmed: Mapping[str, Contribution]
+    all: Mapping[str, Contribution]
+
+    def changes_nothing(self, which: str) -> bool:
+        """Whether the bundle was complete at Amazon before, and would go with the very same parcel again."""
+        if not self.confirmed or not bundles.progress(self.confirmed.values()).is_complete:
+            return False
+        return _how(bundles.primary(self.confirmed, which)) == _how(bundles.primary(self.all, which))
+
+
+def _how(each: Contribution) -> tuple[object, ...]:
+    return each.shipped_at, each.carrier_code, each.carrier_name, each.shipping_method, each.tracking_number
+
+
+def _bundles(pending: Mapping[str, Value], confirmed: Mapping[str, Value]) -> dict[str, _Found]:
+    before = contributions(confirmed)
+    return {
+        item_id: _Found(waiting, before.get(item_id, {}), {**before.get(item_id, {}), **waiting})
+        for item_id, waiting in contributions(pending).items()
+    }
+
+
+def _by_time(values: Mapping[str, Value]) -> list[tuple[str, Lines]]:
+    """Return the parcels with lines, by facet, in the order in which they left."""
+    parcels = [(facet, lines_of(value)) for facet, value in values.items() if not facet.startswith(BUNDLE)]
+    return sorted(parcels, key=lambda each: (each[1].shipped_at, each[0]))
+
+
+def _items(lines: Lines, order: Order) -> list[Item] | Reason | Issue:
+    """Return the order items of a parcel's lines, each once, or why that cannot be told."""
+    quantities: dict[str, int] = {}
+    for line in lines.lines:
+        if line.item is not None:
+            quantities[line.item] = quantities.get(line.item, 0) + line.quantity
+            continue
+        if not order.is_known:
+            return Reason.ORDER_UNKNOWN
+        fitting = [item for item in order.items if item.sku == line.sku]
+        if not fitting:
+            return issue("ORDER_ITEM_UNKNOWN", field="items", value=line.sku, limit=order.id)
+        for item_id, quantity in _spread(line.quantity, fitting):
+            quantities[item_id] = quantities.get(item_id, 0) + quantity
+    return [Item(item_id, quantity) for item_id, quantity in quantities.items()]
+
+
+def _spread(quantity: int, fitting: Sequence[OrderItem]) -> Iterator[tuple[str, int]]:
+    """Spread pieces of a SKU over the order items that have it, each filled before the next; Amazon judges what is too much."""
+    for place, item in enumerate(fitting):
+        share = quantity if place == len(fitting) - 1 else min(quantity, item.quantity)
+        if share:
+            yield item.id, share
+        quantity -= share
+
+
+def _bundle_part(order: Order, item_id: str, found: _Found, values: Mapping[str, Value], terms: Terms, now: datetime) -> Part:
+    """Return the one update of a complete bundle: its ordered quantity, or without one, which to Amazon is the whole line."""
+    quantity = next((item.quantity for item in order.items if item.id == item_id), None)
+    parcel = bundles.primary(found.all, terms.bundle_tracking)
+    body = fulfillment_document.body(order.id, parcel, [Item(item_id, quantity)], now)
+    facets = frozenset(found.pending)
+    return Part(body, {facet: values[facet] for facet in found.pending}, facets, tuple(_doubts(item_id, found)))
+
+
+def _doubts(item_id: str, found: _Found) -> Iterator[Issue]:
+    progress = bundles.progress(found.all.values())
+    surplus = ", ".join(f"{quantity} of {sku}" for sku, quantity in progress.surplus.items())
+    for facet in found.pending:
+        if progress.disagrees:
+            yield issue("BUNDLE_MAKE_UPS_DIFFER", field=facet, value=item_id)
+        if surplus:
+            yield issue("BUNDLE_SURPLUS", field=facet, value=item_id, reason=surplus)
+
+
+def _batch(order: Order, shipped: set[str]) -> Batch:
+    linked = {item.id for item in order.items if item.is_linked}
+    return Batch.MANAGED if order.is_known and shipped <= linked else Batch.NON_MANAGED

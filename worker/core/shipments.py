@@ -1,0 +1,178 @@
+"""What sync_orders makes of a shipment message: the facets of its order, or every fault that makes the message invalid.
+
+A parcel may hold whole order items, and components of bundles. The items are one facet, each bundle that the parcel contributes to
+is another, so that the parts of one message can come to their ends at different times. Requirement rows R80 to R86, R97 to R101.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+from worker.core.carriers import Decision, decider
+from worker.core.facets import Facets, Value, facet_of
+from worker.core.issues import Issue, issue
+from worker.core.json import JsonObject
+from worker.core.message_data import instant
+from worker.core.outcomes import Reason
+from worker.core.parcels import Contribution, Line, Lines, Parcel, value_of
+from worker.core.shipment_mapping import MappedShipment, ShipmentMapping
+
+if TYPE_CHECKING:
+    from worker.core.connections import ConnectionSettings
+
+FURTHEST_AHEAD: Final = timedelta(days=1)
+"""A shipping time further ahead of the clock is a mistake. Amazon takes none that lies in the future; a nearer one goes as now."""
+
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""Amazon's marketplaces are younger: an earlier shipping time is a mistake."""
+
+MOST_ITEM_ID_DIGITS: Final = 20
+"""Source: AmazonOrderItemCode in Amazon's feed schema. One other id fails the feed for everybody (code 25)."""
+
+_OF_THE_PARCEL: Final = ("carrier", "method", "tracking_number", "shipped_at")
+
+
+class Shipment(NamedTuple):
+    """What is kept of a shipment message beside its facets. `parcel`: its key, request number and tracking number."""
+
+    amazon_order_id: str
+    parcel: str
+    decision: Decision
+
+
+class Made(NamedTuple):
+    """What a template makes of one shipment message. `shipment` is None where its carrier could not be decided."""
+
+    facets: Facets
+    shipment: Shipment | None
+
+
+class ShipmentTemplate:
+    """A sync_orders section of one revision, compiled."""
+
+    def __init__(self, settings: "ConnectionSettings", own_sku: Callable[[str], str]) -> None:
+        """*own_sku* takes the connection's prefix off a SKU."""
+        self._mapping = ShipmentMapping(settings)
+        self._decide = decider(settings.sync_orders)
+        self._own_sku = own_sku
+
+    def make(self, data: JsonObject, parcel: str, now: datetime) -> Made:
+        """Return what becomes of *data*, which its model has accepted. *now*: aware; shipping times are held against it."""
+        mapped = self._mapping.mapped(data)
+        if mapped.faults:
+            return Made(Facets({}, faults=mapped.faults), None)
+        decision = self._decide(mapped.carrier, mapped.method, mapped.tracking_number)
+        shipment = Shipment(data["amazon_order_id"], parcel, decision)
+        if not data["items"]:
+            return Made(Facets({}, topic=parcel, nothing=Reason.EMPTY_FULFILLMENT), shipment)
+        faults = () if _says_nothing(mapped, decision) else decision.faults
+        shipped_at = instant(data["shipped_at"])
+        how = _parcel(decision, shipped_at)
+        values, item_faults = _values(data, parcel, how, self._own_sku)
+        faults = (*faults, *_time_faults(data, shipped_at, now), *_mixed(data), *item_faults)
+        if faults:
+            return Made(Facets({}, faults=faults), shipment)
+        return Made(Facets(values, warnings=_warnings(data, decision, shipped_at, now), topic=parcel), shipment)
+
+
+def _says_nothing(mapped: MappedShipment, decision: Decision) -> bool:
+    """Whether nothing at all is said of how the parcel went: Amazon then takes the shipment without FulfillmentData."""
+    return not (mapped.carrier.strip() or mapped.method.strip() or mapped.tracking_number or decision.carrier)
+
+
+def _parcel(decision: Decision, shipped_at: datetime) -> Parcel:
+    if not decision.carrier.strip():
+        return Parcel(shipped_at=shipped_at)
+    return Parcel(
+        shipped_at=shipped_at,
+        carrier_code=decision.carrier_code,
+        carrier_name=decision.carrier_name,
+        shipping_method=decision.shipping_method,
+        tracking_number=decision.tracking_number,
+    )
+
+
+def _time_faults(data: JsonObject, shipped_at: datetime, now: datetime) -> tuple[Issue, ...]:
+    if shipped_at > now + FURTHEST_AHEAD:
+        reason = "it is more than a day ahead of the clock"
+    elif shipped_at < EARLIEST:
+        reason = f"it lies before {EARLIEST.year}"
+    else:
+        return ()
+    return (issue("SHIPPED_AT_INVALID", field="shipped_at", value=data["shipped_at"], reason=reason),)
+
+
+def _mixed(data: JsonObject) -> tuple[Issue, ...]:
+    """Return a fault for every item that says something else of its parcel than the message does."""
+    return tuple(
+        issue("PARCELS_MIXED", field=f"items.{place}.{name}", value=item[name])
+        for place, item in enumerate(data["items"])
+        for name in _OF_THE_PARCEL
+        if item.get(name) is not None and item[name] != data.get(name)
+    )
+
+
+def _warnings(data: JsonObject, decision: Decision, shipped_at: datetime, now: datetime) -> tuple[Issue, ...]:
+    late = (issue("SHIPPED_AT_IN_FUTURE", field="shipped_at", value=data["shipped_at"]),) if shipped_at > now else ()
+    return late + tuple(issue("NEAR_MISS", value=miss.value, limit=miss.of, near=miss.near) for miss in decision.near_misses)
+
+
+class _Bundle:
+    """What one parcel holds of one bundle, summed up over its items."""
+
+    def __init__(self, own_sku: Callable[[str], str]) -> None:
+        self.components: Counter[str] = Counter()
+        self.shipped: Counter[str] = Counter()
+        self._own_sku = own_sku
+
+    def add(self, item: JsonObject, field: str) -> Iterator[Issue]:
+        """Take in one item of the message; yield a fault where it names another make-up than the one before."""
+        bundle = item["bundle"]
+        components: Counter[str] = Counter()
+        for component in bundle["components"]:
+            components[self._own_sku(component["sku"])] += component["quantity"]
+        if self.components and components != self.components:
+            yield issue("BUNDLE_DISAGREES", field=f"{field}.components", value=bundle["amazon_order_item_id"])
+        self.components = components
+        self.shipped[self._own_sku(item["sku"])] += item["quantity"]
+
+    def surplus(self, item_id: str) -> Iterator[Issue]:
+        """Yield a fault for every component of which the parcel alone holds more than the whole bundle."""
+        for sku, quantity in (self.shipped - self.components).items():
+            yield issue("BUNDLE_OVERFULL", field="items", value=sku, limit=item_id, reason=quantity)
+
+
+def _values(data: JsonObject, parcel: str, how: Parcel, own_sku: Callable[[str], str]) -> tuple[Mapping[str, Value], tuple[Issue, ...]]:
+    """Return the facets of the parcel's items, or their faults. *how*: the parcel without what is in it."""
+    lines: Counter[tuple[str | None, str | None]] = Counter()
+    bundles: dict[str, _Bundle] = {}
+    faults: list[Issue] = []
+    for place, item in enumerate(data["items"]):
+        bundle = item.get("bundle")
+        holder, field = (item, f"items.{place}") if bundle is None else (bundle, f"items.{place}.bundle")
+        item_id = holder.get("amazon_order_item_id")
+        if item_id is not None and not (item_id.isascii() and item_id.isdigit() and len(item_id) <= MOST_ITEM_ID_DIGITS):
+            reason = f"Amazon's order item ids are digits, at most {MOST_ITEM_ID_DIGITS}."
+            faults.append(issue("FIELD_INVALID", field=f"{field}.amazon_order_item_id", value=item_id, reason=reason))
+        elif bundle is None:
+            lines[item_id, None if item_id is not None else own_sku(item["sku"])] += item["quantity"]
+        else:
+            faults += bundles.setdefault(item_id, _Bundle(own_sku)).add(item, field)
+    for item_id, each in bundles.items():
+        faults += each.surplus(item_id)
+        if (item_id, None) in lines:
+            faults.append(issue("ITEM_IS_BUNDLE", field="items", value=item_id))
+    if faults:
+        return {}, tuple(faults)
+    how_it_went = msgspec.structs.asdict(how)
+    values: dict[str, Value] = {}
+    if lines:
+        said = [Line(quantity=quantity, item=item_id, sku=sku) for (item_id, sku), quantity in lines.items()]
+        values[facet_of(parcel)] = value_of(Lines(**how_it_went, lines=said))
+    for item_id, each in bundles.items():
+        held = Contribution(**how_it_went, item=item_id, components=dict(each.components), shipped=dict(each.shipped))
+        values[facet_of(parcel, bundle=item_id)] = value_of(held)
+    return values, ()
