@@ -68,6 +68,12 @@ COMMANDS: Final = (
         "Search Amazon's product types, or set a SKU's.",
         'feedline producttype search mug --connection "US shop"',
     ),
+    Entry(
+        "carrier",
+        "ops.cli.carrier:app",
+        "Explain carriers, or try another setting on stored shipments.",
+        "feedline carrier explain 1ZXX3150YW44070023",
+    ),
     Entry("db", "ops.cli.db:app", "Look after the database's schema.", "feedline db upgrade"),
     Entry(
         "settings", "ops.cli.settings:settings", "List every setting with its value, default and meaning.", "feedline settings --new-key"
