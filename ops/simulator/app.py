@@ -10,13 +10,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ops.simulator import admin, feeds, listings_items, lwa, orders, product_types, sellers, storage
+from ops.simulator import admin, feeds, listings_items, lwa, orders, product_types, reports, sellers, storage
 from ops.simulator.answers import Refusal
 from ops.simulator.gateway import Exchange, endpoint
 from ops.simulator.world import World
 
 # An API is a file with a table of operations; a new one is added here.
-APIS = (feeds, listings_items, orders, product_types, sellers)
+APIS = (feeds, listings_items, orders, product_types, reports, sellers)
 OPERATIONS = tuple(operation for api in APIS for operation in api.OPERATIONS)
 
 

@@ -144,6 +144,19 @@ class Simulator:
         """Every registered product by ASIN, those that publishing made included."""
         return {product["asin"]: product for product in self.call("GET", f"/products/{marketplace_id}")}
 
+    def put_more_listings(self, seller_id: str, marketplace_id: str, **more: object) -> None:
+        """Give listings reports lines beside those of the catalogue: see `listings_report.MoreListings` for the fields."""
+        self.call("PUT", f"/more-listings/{quote(seller_id)}/{marketplace_id}", more)
+
+    def reports(self, seller_id: str) -> list[dict[str, Any]]:
+        """Every report that was asked for, in the order of creation, with its `status` and `options`."""
+        found: list[dict[str, Any]] = self.call("GET", f"/reports/{quote(seller_id)}")
+        return found
+
+    def release_report(self, seller_id: str, report_id: str) -> None:
+        """Let a stuck report go on."""
+        self.call("POST", f"/reports/{quote(seller_id)}/{report_id}/release")
+
     def put_orders(self, seller_id: str, orders: Iterable[Mapping[str, object]]) -> int:
         """Put orders in place (see `given_orders.OrderGiven` for the fields); how many."""
         return int(self.call("POST", f"/orders/{quote(seller_id)}", list(orders))["put"])

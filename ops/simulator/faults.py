@@ -55,11 +55,18 @@ KINDS: Mapping[str, Kind] = {
     "order_repeated": Kind("A page of orders has one of them twice."),
     "pagination_token_expired": Kind("400 for a paginationToken, though it is young."),
     "personal_data_withheld": Kind("An order comes without names, addresses and e-mail; each rule counts orders, not calls."),
+    # The life of a report; chosen when createReport is called.
+    "report_stuck_in_queue": Kind("The report stays IN_QUEUE for so many virtual seconds, or until it is released.", ("seconds",)),
+    "report_stuck_in_progress": Kind("The report stays IN_PROGRESS for so many virtual seconds, or until it is released.", ("seconds",)),
+    "report_cancelled": Kind("The report ends CANCELLED, as when there is no data or it is asked for too often."),
+    "report_fatal": Kind("The report ends FATAL, with a document that says why, or without.", ("report",)),
+    "getreports_lag": Kind("getReports does not show the report for so many virtual seconds.", ("seconds",)),
     # Documents.
     "upload_error": Kind("S3 answers a PUT with 500 InternalError or 503 SlowDown; the object stays absent.", ("status",)),
     "download_error": Kind("S3 answers a GET with 500 InternalError or 503 SlowDown.", ("status",)),
+    "download_html": Kind("A download is 200 with a page of HTML in place of the document."),
     "download_truncated": Kind(
-        "A result ends early; body is length (fewer bytes than Content-Length), gzip (a stream without its end) or json (text cut off).",
+        "A document ends early; body is length (fewer bytes than were announced), gzip (a stream without its end) or json (text cut off).",
         ("body",),
     ),
     "gzip_flag_lies": Kind("body is plain (GZIP is named, the bytes are plain) or gzip (the bytes are gzip, nothing is named).", ("body",)),
@@ -123,6 +130,7 @@ _BELONGS_TO = {
     "client_invalid": "token",
     "upload_error": "uploadDocument",
     "download_error": "downloadDocument",
+    "download_html": "downloadDocument",
     "download_truncated": "downloadDocument",
 }
 

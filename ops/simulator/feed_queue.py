@@ -7,9 +7,10 @@ virtual clock says it is, and is called before anything is read or written.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
 from ops.simulator.faults import Rule
 from ops.simulator.limits import Limits
@@ -109,7 +110,7 @@ class FeedQueue:
         """Move the first feed of a lane as far as *now* allows; True when it has ended."""
         if feed.status is FeedStatus.IN_QUEUE:
             starts = max(feed.created_at + limits.queue_seconds, lane.free_at)
-            starts = _held(feed, "feed_stuck_in_queue", feed.created_at, starts)
+            starts = held(feed, "feed_stuck_in_queue", feed.created_at, starts)
             if starts > now:
                 return False
             if "feed_cancelled" in feed.faults:
@@ -119,7 +120,7 @@ class FeedQueue:
             feed.message_count = self._count(feed)
         assert feed.started_at is not None
         ends = feed.started_at + limits.processing_base_seconds + limits.processing_seconds_per_message * feed.message_count
-        ends = _held(feed, "feed_stuck_in_progress", feed.started_at, ends)
+        ends = held(feed, "feed_stuck_in_progress", feed.started_at, ends)
         if ends > now:
             return False
         feed.ended_at = lane.free_at = ends
@@ -130,12 +131,21 @@ class FeedQueue:
         return self._lanes[feed.account.seller_id, feed.account.region, feed.feed_type]
 
 
-def _held(feed: Feed, kind: str, since: float, otherwise: float) -> float:
-    """When a feed goes on: *otherwise*, unless a fault of *kind* holds it for longer."""
-    rule = feed.faults.get(kind)
+class Held(Protocol):
+    """What a fault can hold: a feed or a report."""
+
+    @property
+    def faults(self) -> Mapping[str, Rule]: ...
+    @property
+    def released_at(self) -> float | None: ...
+
+
+def held(job: Held, kind: str, since: float, otherwise: float) -> float:
+    """When *job* goes on: *otherwise*, unless a fault of *kind* holds it for longer."""
+    rule = job.faults.get(kind)
     if rule is None:
         return otherwise
     held_until = math.inf if rule.seconds is None else since + rule.seconds
-    if feed.released_at is not None:
-        held_until = min(held_until, feed.released_at)
+    if job.released_at is not None:
+        held_until = min(held_until, job.released_at)
     return max(otherwise, held_until)

@@ -9,6 +9,19 @@ import msgspec
 from ops.simulator.quota import Plan, Window
 
 
+class ReportRules(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """How a listings report is written; those not named are as here. `columns`: none for all that Amazon documents."""
+
+    encoding: Literal["marketplace", "cp1252", "utf-8", "utf-8-sig", "cp932"] = "marketplace"
+    charset: str | None = None
+    """What the download's Content-Type says; None: the truth, "": nothing."""
+    newline: Literal["\r\n", "\n"] = "\r\n"
+    columns: list[str] = []
+    compress: bool = True
+    heeds_locale: bool = True
+    """Whether the report option preferredReportDocumentLocale is heeded; for some sellers it is not."""
+
+
 class Limits(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Defaults are Amazon's published or reported figures; all seconds are virtual."""
 
@@ -27,6 +40,14 @@ class Limits(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     queue_seconds: float = 0
     processing_base_seconds: float = 60
     processing_seconds_per_message: float = 0.002
+
+    report_queue_seconds: float = 0
+    report_processing_seconds: float = 60
+    report_interval_seconds: float = 0
+    """A report that was given so recently is CANCELLED when it is asked for again; 1800 is what sellers report."""
+    empty_report: Literal["cancelled", "header"] = "cancelled"
+    """How a report without any data ends: without a document, or with a header and no line."""
+    report: ReportRules = msgspec.field(default_factory=ReportRules)
 
     max_messages: int = 25_000
     max_document_bytes: int = 10 * 1024 * 1024

@@ -13,6 +13,7 @@ from ops.simulator.catalogue import Item, seeded_attributes
 from ops.simulator.faults import Rule
 from ops.simulator.given_orders import OrderGiven, put_orders
 from ops.simulator.limits import changed
+from ops.simulator.listings_report import MoreListings
 from ops.simulator.marketplaces import MARKETPLACES
 from ops.simulator.product_type_names import GENERIC
 from ops.simulator.products import Product
@@ -117,6 +118,11 @@ class _ScenarioOrders(msgspec.Struct, forbid_unknown_fields=True):
     items: list[OrderGiven]
 
 
+class _ScenarioMore(MoreListings, kw_only=True, forbid_unknown_fields=True):
+    seller_id: str
+    marketplace_id: str
+
+
 class Scenario(msgspec.Struct, forbid_unknown_fields=True):
     """A whole scenario file. In YAML write prices in quotes: a bare YAML number is binary."""
 
@@ -124,6 +130,7 @@ class Scenario(msgspec.Struct, forbid_unknown_fields=True):
     products: list[_ScenarioProducts] = []
     catalogue: list[_ScenarioCatalogue] = []
     orders: list[_ScenarioOrders] = []
+    more_listings: list[_ScenarioMore] = []
     faults: list[Rule] = []
     limits: dict[str, object] = {}
 
@@ -146,6 +153,8 @@ def play(world: World, scenario: Scenario) -> None:
         register_products(world, products.marketplace_id, products.items)
     for given in scenario.catalogue:
         stock_shelf(world, given.seller_id, given.marketplace_id, given)
+    for more in scenario.more_listings:
+        world.more_listings[more.seller_id, more.marketplace_id] = more
     for orders in scenario.orders:
         put_orders(world, orders.seller_id, orders.items)
     for rule in scenario.faults:

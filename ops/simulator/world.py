@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Mapping
+from functools import partial
 
-from ops.simulator import listings_feed, order_fulfillment
+from ops.simulator import listings_feed, order_fulfillment, report_processing
 from ops.simulator.accounts import Accounts
 from ops.simulator.calls import CallLog
 from ops.simulator.catalogue import Catalogue
@@ -14,10 +15,12 @@ from ops.simulator.documents import Documents
 from ops.simulator.faults import Faults
 from ops.simulator.feed_queue import Feed, FeedQueue, FeedStatus
 from ops.simulator.limits import Limits
+from ops.simulator.listings_report import MoreListings
 from ops.simulator.marketplaces import MARKETPLACES
 from ops.simulator.order_book import OrderBook
 from ops.simulator.processing import Processor, Surroundings
 from ops.simulator.quota import Account, Plan, Quotas
+from ops.simulator.report_queue import ReportQueue
 from ops.simulator.submissions import Shelf
 
 # A feed type is a processor; a new one is added here. Amazon ends the types it has retired FATAL.
@@ -46,16 +49,19 @@ class World:
         self.accounts = Accounts()
         self.catalogue = Catalogue()
         self.orders = OrderBook()
+        self.more_listings: dict[tuple[str, str], MoreListings] = {}
         self.documents = Documents(self.clock)
         self.faults = Faults(self._seed)
         self.calls = CallLog()
         self.feeds = FeedQueue(self._count_messages, self._process)
+        self.reports = ReportQueue(partial(report_processing.process, self))
 
     def settle(self) -> None:
         """Bring feeds and catalogue to the present instant of the virtual clock."""
         now = self.clock.now()
         self.orders.settle(now)
         self.feeds.settle(now, self.limits)
+        self.reports.settle(now, self.limits)
 
     def shelf(self, seller_id: str, marketplace_id: str) -> Shelf:
         """Where submissions of that seller for that marketplace go."""

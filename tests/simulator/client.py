@@ -16,6 +16,7 @@ GERMANY = "A1PA6795UKMFR9"
 JSON_UTF8 = "application/json; charset=UTF-8"
 XML_UTF8 = "text/xml; charset=UTF-8"
 FEED_TYPE = "JSON_LISTINGS_FEED"
+REPORT_TYPE = "GET_MERCHANT_LISTINGS_ALL_DATA"
 FULFILLMENT_TYPE = "POST_ORDER_FULFILLMENT_DATA"
 
 
@@ -142,6 +143,31 @@ class Client:
         feed_id = self.send(*messages, header=header)
         self.simulator.advance(120)
         return self.report(feed_id)
+
+    # --- reports ---
+
+    def create_report(self, **changes: object) -> Answer:
+        body = {"reportType": REPORT_TYPE, "marketplaceIds": [self.marketplace_id], **changes}
+        return self.call("POST", "/reports/2021-06-30/reports", body)
+
+    def report_of(self, report_id: str) -> dict[str, Any]:
+        answer = self.call("GET", f"/reports/2021-06-30/reports/{report_id}")
+        assert answer.status == 200
+        found: dict[str, Any] = answer.json
+        return found
+
+    def report_document(self, document_id: str, query: str = "") -> dict[str, str]:
+        answer = self.call("GET", f"/reports/2021-06-30/documents/{document_id}{query}")
+        assert answer.status == 200
+        found: dict[str, str] = answer.json
+        return found
+
+    def request_report(self, **changes: object) -> dict[str, Any]:
+        """Ask for a listings report, let it be processed, and return what getReport says."""
+        answer = self.create_report(**changes)
+        assert answer.status == 202
+        self.simulator.advance(60)
+        return self.report_of(answer.json["reportId"])
 
     # --- listings ---
 
