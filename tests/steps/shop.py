@@ -66,11 +66,14 @@ class Shop:
         return item
 
     def publish(self, *messages: Mapping[str, Any], source: str = "erp") -> list[str]:
-        """Stage one batch of inventory messages; return their ids. `id`, `sequence`, `time`, `source` are attributes, the rest is data."""
+        """Stage one batch, of inventory messages unless they say; return their ids.
+
+        `id`, `type`, `sequence`, `time`, `source` are attributes, the rest is data.
+        """
         deliveries, ids = [], []
         for message in messages:
             data = dict(message)
-            attributes: dict[str, Any] = {name: data.pop(name) for name in ("id", "sequence", "time", "source") if name in data}
+            attributes: dict[str, Any] = {name: data.pop(name) for name in ("id", "type", "sequence", "time", "source") if name in data}
             attributes = {
                 "specversion": "1.0",
                 "type": "feedline.inventory.v1",
