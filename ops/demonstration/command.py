@@ -16,7 +16,8 @@ from ops.demonstration import proof
 from ops.demonstration.ledger import Ledger
 from ops.demonstration.play import observe, play
 from ops.demonstration.progress import progress
-from ops.demonstration.scenario import FEWEST_MESSAGES, SELLERS, Scenario, scenario
+from ops.demonstration.scenario import FEWEST_MESSAGES, Scenario, scenario
+from ops.demonstration.sellers import SELLERS
 from ops.demonstration.summary import Summary, print_json, print_tables
 from ops.demonstration.surroundings import DemoFailed, Surroundings, surroundings
 from ops.services import ServiceUnavailable
@@ -65,7 +66,13 @@ def _options() -> argparse.ArgumentParser:
         description="Show all of Feedline at work: RabbitMQ, Postgres, an imitation of Amazon, a worker of two processes, and a catalogue "
         "of messages. Ends with exit code 0 only when every message reached the outcome that it must.",
     )
-    parser.add_argument("--messages", type=_count, default=20_000, metavar="N", help="how many messages, on N/4 SKUs (default: 20000)")
+    parser.add_argument(
+        "--messages",
+        type=_count,
+        default=20_000,
+        metavar="N",
+        help="how many messages about stock and prices, on N/4 SKUs (default: 20000)",
+    )
     parser.add_argument("--keep", action="store_true", help="leave it running afterwards, until Ctrl-C, and print the addresses")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
     parser.add_argument("--speed", type=_speed, default=60.0, metavar="X", help="how much faster Amazon's clock runs (default: 60)")
@@ -98,7 +105,10 @@ def _run(wanted: argparse.Namespace, directory: Path) -> bool:
     told = scenario(wanted.messages, wanted.seed)
     with surroundings(told, wanted.speed, directory, _tell) as around, Ledger(around.database_url) as ledger:
         ready = time.monotonic()
-        _tell(f"Publishing {len(told.arrivals):,} messages on {len(told.listings):,} SKUs of {len(SELLERS)} sellers")
+        _tell(
+            f"Publishing {len(told.arrivals):,} messages on {len(told.listings):,} SKUs of {len(SELLERS)} sellers, "
+            f"{len(told.publications):,} new listings, and the parcels of {len(told.orders):,} orders"
+        )
         with progress() as show:
             play(told, around, ledger, wanted.seed, show)
         decided = time.monotonic()

@@ -7,10 +7,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from ops.demonstration.sayings import INVENTORY, Saying
 from ops.demonstration.scenario import Message, Scenario
 from worker.core.events import OutgoingEvent
 
-TYPE: Final = "feedline.inventory.v1"
 MOST_IN_A_BATCH: Final = 20
 
 
@@ -23,6 +23,22 @@ class Published(NamedTuple):
 
 def published(scenario: Scenario, seed: int, now: datetime) -> Iterator[Published]:
     """Yield what is published, in order. *now*: the messages' times lie before it, a millisecond apart."""
+    sayings = list(reversed(scenario.sayings(now)))
+    stock = list(_about_stock(scenario, seed, now))
+    for number, each in enumerate(stock):
+        while sayings and sayings[-1].at * len(stock) <= number:
+            yield _said(sayings.pop())
+        yield each
+    yield from map(_said, reversed(sayings))
+
+
+def _said(saying: Saying) -> Published:
+    event: dict[str, Any] = {"specversion": "1.0", "id": saying.id, "source": saying.source, "type": saying.type, "sequence": saying.number}
+    event |= {"datacontenttype": "application/json", "data": saying.data}
+    return Published(OutgoingEvent(saying.routing_key, saying.id, _json(event), "application/cloudevents+json"), 1)
+
+
+def _about_stock(scenario: Scenario, seed: int, now: datetime) -> Iterator[Published]:
     chance = Random(seed)  # noqa: S311  # repeatable, not secret
     first = now - timedelta(milliseconds=len(scenario.messages))
     waiting = list(reversed(scenario.arrivals))
@@ -89,7 +105,7 @@ def _body(message: Message, first: datetime) -> bytes:
 
 
 def _event(message: Message, first: datetime) -> dict[str, Any]:
-    event: dict[str, Any] = {"specversion": "1.0", "id": message.id, "source": message.source, "type": TYPE}
+    event: dict[str, Any] = {"specversion": "1.0", "id": message.id, "source": message.source, "type": INVENTORY}
     event["time"] = (first + timedelta(milliseconds=message.number)).isoformat()
     if message.listing.seller.gives_sequence:
         event["sequence"] = message.number

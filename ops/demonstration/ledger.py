@@ -12,6 +12,7 @@ class Feed(NamedTuple):
 
     id: int
     connection: str
+    feed_type: str
     amazon_feed_id: str | None
     state: str
     messages: int
@@ -21,7 +22,7 @@ class Feed(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """How far everything is. `waiting`, `in_feeds` and `held` count SKUs, everything else messages."""
+    """How far everything is. `waiting`, `in_feeds` and `held` count SKUs and orders, everything else messages."""
 
     staged: int
     repeats: int
@@ -69,7 +70,7 @@ class Ledger:
 
     def feeds(self) -> list[Feed]:
         rows = self._rows(
-            "SELECT f.id, c.name, f.amazon_feed_id, f.state, f.messages, f.accepted, f.rejected, "
+            "SELECT f.id, c.name, f.feed_type, f.amazon_feed_id, f.state, f.messages, f.accepted, f.rejected, "
             "extract(epoch FROM f.changed_at - f.created_at)::float8 FROM feed f JOIN connection c ON c.id = f.connection_id ORDER BY f.id"
         )
         return [Feed(*row) for row in rows]

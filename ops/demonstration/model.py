@@ -4,23 +4,23 @@ A model of a page, which knows nothing of how Feedline works: no arrivals, no fe
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import product
 from typing import Final
 
-from ops.demonstration.scenario import Listing, Message, Nature, Offer, Scenario
+from ops.demonstration import publishing
+from ops.demonstration.scenario import Listing, Message, Nature, Scenario
+from ops.demonstration.sellers import Offer
+from ops.demonstration.words import ACCEPTED, ACCEPTED_WITH_WARNINGS, INVALID, REJECTED, SUPERSEDED, UNCHANGED
 
 FACETS: Final = ("price", "quantity", "handling_time")
 
-ACCEPTED: Final = "accepted"
-ACCEPTED_WITH_WARNINGS: Final = "accepted_with_warnings"
-REJECTED: Final = "rejected"
-INVALID: Final = "invalid"
-SUPERSEDED: Final = "superseded"
-UNCHANGED: Final = "unchanged"
-
 _WORST_FIRST: Final = (REJECTED, ACCEPTED, UNCHANGED, SUPERSEDED)
 """A message whose facets fare differently ends with the first of these words that one of them has."""
+
+ANY_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)
+"""What becomes of a parcel's message does not depend on when it left."""
 
 Newest = Mapping[tuple[str, str], Message]
 """SKU and facet to the message that has the last word on it."""
@@ -40,7 +40,8 @@ def newest(scenario: Scenario) -> Newest:
 def at_amazon(scenario: Scenario) -> dict[str, Offer]:
     """Return what Amazon must have of every SKU in the end; a SKU that it does not list is not among them."""
     last_words = newest(scenario)
-    return {listing.sku: _offer(listing, last_words) for listing in scenario.listings if listing.nature is not Nature.UNKNOWN}
+    listed = {listing.sku: _offer(listing, last_words) for listing in scenario.listings if listing.nature is not Nature.UNKNOWN}
+    return {**listed, **publishing.at_amazon(scenario.publications)}
 
 
 def _offer(listing: Listing, last_words: Newest) -> Offer:
@@ -66,11 +67,12 @@ def outcomes(scenario: Scenario) -> dict[tuple[str, str], frozenset[str]]:
     What is the newest must have reached Amazon. What is not may have got there before the newer one came, or not.
     """
     last_words = newest(scenario)
-    return {
+    expected = {
         (message.source, message.id): _outcomes(message, last_words)
         for message in scenario.messages
         if message.fault is None or message.fault.has_identity
     }
+    return expected | {(saying.source, saying.id): saying.outcomes for saying in scenario.sayings(ANY_TIME)}
 
 
 def _outcomes(message: Message, last_words: Newest) -> frozenset[str]:

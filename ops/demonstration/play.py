@@ -11,7 +11,8 @@ from ops.demonstration import proof
 from ops.demonstration.forms import Published, chunks, published
 from ops.demonstration.ledger import Ledger, Standing
 from ops.demonstration.progress import Show, View
-from ops.demonstration.scenario import SELLERS, Scenario
+from ops.demonstration.scenario import Scenario
+from ops.demonstration.sellers import SELLERS
 from ops.demonstration.surroundings import DemoFailed, Surroundings
 from worker.broker.publisher import Publisher
 from worker.broker.topology import EXCHANGE
@@ -29,23 +30,24 @@ STILL_SECONDS: Final = 60.0
 def play(scenario: Scenario, around: Surroundings, ledger: Ledger, seed: int, show: Show) -> None:
     """Publish *scenario*, and return when every message has its outcome. Raises DemoFailed when that does not come to pass."""
     everything = list(published(scenario, seed, datetime.now(UTC)))
+    total = sum(each.messages for each in everything)
     began = time.monotonic()
     with _publishing(everything, around.amqp_url) as upstream:
         last_move, before = began, None
         while True:
             standing = ledger.standing()
-            show(View(time.monotonic() - began, upstream.confirmed, len(scenario.arrivals), standing))
+            show(View(time.monotonic() - began, upstream.confirmed, total, standing))
             if upstream.fault is not None:
                 raise DemoFailed(f"Publishing failed: {upstream.fault}")
             if around.worker.has_ended():
                 raise DemoFailed(f"The worker ended: {around.worker.last_words()}")
-            if upstream.is_done and _is_over(scenario, standing):
+            if upstream.is_done and _is_over(total, standing):
                 return
             now = (upstream.confirmed, standing)
             if now != before:
                 last_move, before = time.monotonic(), now
             elif time.monotonic() - last_move > STILL_SECONDS:
-                raise DemoFailed(_stuck(scenario, standing))
+                raise DemoFailed(_stuck(total, standing))
             time.sleep(LOOK_SECONDS)
 
 
@@ -53,7 +55,8 @@ def observe(ledger: Ledger, around: Surroundings) -> proof.Observed:
     """Return all that is to be seen, once everything is over."""
     simulator = around.simulator
     catalogue = {sku: item for seller in SELLERS for sku, item in simulator.catalogue(seller.seller_id, seller.marketplace_id).items()}
-    return proof.Observed(ledger.decided(), ledger.standing().repeats, ledger.unidentified(), catalogue, simulator.call_counts())
+    orders = {order_id: order for seller in SELLERS for order_id, order in simulator.orders(seller.seller_id).items()}
+    return proof.Observed(ledger.decided(), ledger.standing().repeats, ledger.unidentified(), catalogue, orders, simulator.call_counts())
 
 
 class _Upstream(Thread):
@@ -92,17 +95,17 @@ def _publishing(everything: Sequence[Published], amqp_url: str) -> Iterator[_Ups
         upstream.join()
 
 
-def _is_over(scenario: Scenario, standing: Standing) -> bool:
+def _is_over(total: int, standing: Standing) -> bool:
     unfinished = standing.waiting + standing.in_feeds + standing.held + sum(feed.state != "settled" for feed in standing.feeds)
     logged = standing.staged + standing.unidentified + standing.repeats
-    return not unfinished and logged >= len(scenario.arrivals) and standing.decided >= standing.staged
+    return not unfinished and logged >= total and standing.decided >= standing.staged
 
 
-def _stuck(scenario: Scenario, standing: Standing) -> str:
+def _stuck(total: int, standing: Standing) -> str:
     logged = standing.staged + standing.unidentified + standing.repeats
     unsettled = [feed.id for feed in standing.feeds if feed.state != "settled"]
     return (
-        f"Nothing has moved for {STILL_SECONDS:.0f} s: {logged:,} of {len(scenario.arrivals):,} messages are logged, "
-        f"{standing.staged - standing.decided:,} of them have no outcome; {standing.waiting:,} SKUs wait, "
+        f"Nothing has moved for {STILL_SECONDS:.0f} s: {logged:,} of {total:,} messages are logged, "
+        f"{standing.staged - standing.decided:,} of them have no outcome; {standing.waiting:,} SKUs and orders wait, "
         f"{standing.in_feeds:,} are in feeds, {standing.held:,} are held; feeds not settled: {unsettled or 'none'}."
     )

@@ -56,7 +56,7 @@ def _line(view: View) -> str:
     at, unsettled = view.standing, sum(feed.state != "settled" for feed in view.standing.feeds)
     return (
         f"{view.seconds:3.0f} s  published {view.published:,} of {view.total:,} · logged {at.staged:,} · decided {at.decided:,} · "
-        f"SKUs waiting {at.waiting:,}, in feeds {at.in_feeds:,} · feeds {len(at.feeds)}, {unsettled} of them under way"
+        f"waiting {at.waiting:,}, in feeds {at.in_feeds:,} · feeds {len(at.feeds)}, {unsettled} of them under way"
     )
 
 
@@ -74,7 +74,7 @@ def _drawn(view: View) -> "RenderableType":
         ("decided", at.decided + at.repeats + at.unidentified),
     ):
         bars.add_row(name, ProgressBar(total=view.total, completed=done, width=50), f"{done:,} of {view.total:,}")
-    waiting = f"{view.seconds:.0f} s · SKUs waiting {at.waiting:,}, in feeds {at.in_feeds:,}, held {at.held:,}"
+    waiting = f"{view.seconds:.0f} s · SKUs and orders waiting {at.waiting:,}, in feeds {at.in_feeds:,}, held {at.held:,}"
     words = " · ".join(f"{word} {count:,}" for word, count in sorted(at.outcomes.items()))
     feeds = Table("feed", "connection", "state", "messages", "accepted", "rejected", box=None, padding=(0, 2, 0, 0))
     for feed in at.feeds[-FEEDS_SHOWN:]:

@@ -5,9 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from ops.demonstration import model
+from ops.demonstration import model, shipping
 from ops.demonstration.ledger import Decided
-from ops.demonstration.scenario import Message, Nature, Offer, Scenario
+from ops.demonstration.sayings import Saying
+from ops.demonstration.scenario import Message, Nature, Scenario
+from ops.demonstration.sellers import Offer
+from ops.demonstration.words import REJECTED
 
 Catalogue = Mapping[str, Mapping[str, Any]]
 """The simulator's items by SKU."""
@@ -17,12 +20,16 @@ _CODES: Final = {Nature.REFUSED: "5665", Nature.UNKNOWN: "SKU_UNKNOWN", Nature.A
 
 
 class Observed(NamedTuple):
-    """All that was seen in the end. `unidentified`: codes of refused deliveries without identity; `calls`: operation, status, count."""
+    """All that was seen in the end. `unidentified`: codes of refused deliveries without identity; `calls`: operation, status, count.
+
+    `orders`: the simulator's, by order id.
+    """
 
     decided: Sequence[Decided]
     repeats: int
     unidentified: Counter[str]
     catalogue: Catalogue
+    orders: Mapping[str, Mapping[str, Any]]
     calls: Mapping[str, Mapping[str, int]]
 
 
@@ -32,13 +39,15 @@ def differences(scenario: Scenario, seen: Observed) -> list[str]:
         *_in_outcomes(scenario, seen.decided),
         *_in_what_has_no_outcome(scenario, seen),
         *(f"{sku}: {said}" for sku, said in catalogue_differences(scenario, seen.catalogue).items()),
+        *shipping.differences(scenario.orders, seen.orders),
         *(f"{operation} was answered {calls['429']} times with 429" for operation, calls in seen.calls.items() if "429" in calls),
     ]
 
 
 def _in_outcomes(scenario: Scenario, decided: Sequence[Decided]) -> Iterator[str]:
     expected = model.outcomes(scenario)
-    messages = {(message.source, message.id): message for message in scenario.messages}
+    told: list[Message | Saying] = [*scenario.messages, *scenario.sayings(model.ANY_TIME)]
+    messages = {(message.source, message.id): message for message in told}
     times = Counter((each.source, each.id) for each in decided)
     for each in decided:
         words = expected.get((each.source, each.id))
@@ -53,11 +62,13 @@ def _in_outcomes(scenario: Scenario, decided: Sequence[Decided]) -> Iterator[str
             yield f"{identity[1]}: logged {times[identity]} times"
 
 
-def _code(message: Message, outcome: str) -> str | None:
+def _code(message: Message | Saying, outcome: str) -> str | None:
     """Return the code that must be among the issues of *message*, if one must."""
+    if isinstance(message, Saying):
+        return message.code
     if message.fault is not None:
         return message.fault.code
-    return _CODES[message.listing.nature] if outcome == model.REJECTED else None
+    return _CODES[message.listing.nature] if outcome == REJECTED else None
 
 
 def _in_what_has_no_outcome(scenario: Scenario, seen: Observed) -> Iterator[str]:

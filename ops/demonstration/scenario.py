@@ -1,33 +1,21 @@
-"""What the demo's upstream has to say: two sellers, their SKUs, and messages about them. All of it follows from a size and a seed."""
+"""What the demo's upstreams have to say of two sellers' SKUs and orders. All of it follows from a size and a seed."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from random import Random
 from typing import Final, NamedTuple
 
+from ops.demonstration import publishing, shipping
 from ops.demonstration.faults import FAULTS, Fault
+from ops.demonstration.publishing import Publication
+from ops.demonstration.sayings import Saying
+from ops.demonstration.sellers import SELLERS, Offer, Seller
+from ops.demonstration.shipping import Order
 
 JsonScalar = str | int | Decimal
 
-
-class Seller(NamedTuple):
-    """A seller and its connection. A source orders its messages by `sequence`, or leaves that to their `time`."""
-
-    connection: str
-    seller_id: str
-    marketplace_id: str
-    currency: str
-    amazon_channel: str
-    source: str
-    gives_sequence: bool
-    sku_prefix: str
-
-
-SELLERS: Final = (
-    Seller("Demo US", "A1DEMOSELLERUS", "ATVPDKIKX0DER", "USD", "AMAZON_NA", "demo/erp", True, "US-"),
-    Seller("Demo DE", "A2DEMOSELLERDE", "A1PA6795UKMFR9", "EUR", "AMAZON_EU", "demo/warehouse", False, "DE-"),
-)
 
 MESSAGES_A_SKU: Final = 4
 FEWEST_MESSAGES: Final = 100
@@ -48,14 +36,6 @@ class Nature(StrEnum):
 
 
 _SHARES: Final = {Nature.REFUSED: 0.01, Nature.UNKNOWN: 0.005, Nature.AMAZON_FULFILS: 0.002}
-
-
-class Offer(NamedTuple):
-    """Price, pieces, and days until the parcel leaves."""
-
-    price: Decimal
-    quantity: int
-    handling_time: int | None
 
 
 class Listing(NamedTuple):
@@ -85,19 +65,32 @@ class Message(NamedTuple):
 
 
 class Scenario(NamedTuple):
-    """`messages` in the order of their numbers, each with another id; `arrivals` as they are published, repeats among them."""
+    """`messages` in the order of their numbers, each with another id; `arrivals` as they are published, repeats among them.
+
+    All of these are about stock and prices; new listings and parcels have their `sayings`.
+    """
 
     listings: Sequence[Listing]
     messages: Sequence[Message]
     arrivals: Sequence[Message]
+    publications: Sequence[Publication] = ()
+    orders: Sequence[Order] = ()
 
     @property
     def repeats(self) -> int:
         return len(self.arrivals) - len(self.messages)
 
+    def sayings(self, now: datetime) -> Sequence[Saying]:
+        """Return the messages about new listings and parcels, by when they are published. *now*: all parcels have left before it."""
+        told = [*publishing.sayings(self.publications), *shipping.sayings(self.orders, now)]
+        return sorted(told, key=lambda saying: saying.at)
+
 
 def scenario(messages: int, seed: int) -> Scenario:
-    """Make up *messages* messages. Raises ValueError for fewer than `FEWEST_MESSAGES`: not every kind would occur."""
+    """Make up *messages* messages about stock and prices, and in their train some about new listings and parcels.
+
+    Raises: ValueError for fewer than `FEWEST_MESSAGES`: not every kind would occur.
+    """
     if messages < FEWEST_MESSAGES:
         raise ValueError(f"a demo has at least {FEWEST_MESSAGES} messages")
     chance = Random(seed)  # noqa: S311  # repeatable, not secret
@@ -105,7 +98,13 @@ def scenario(messages: int, seed: int) -> Scenario:
     told = list(_history(listings, messages, chance))
     arrivals = [*told, *chance.sample([message for message in told if message.fault is None], messages // 20)]
     chance.shuffle(arrivals)
-    return Scenario(listings, told, arrivals)
+    return Scenario(
+        listings,
+        told,
+        arrivals,
+        publishing.publications(max(messages // 100, publishing.FEWEST * len(SELLERS)), chance),
+        shipping.orders(max(messages // 100, shipping.FEWEST * len(SELLERS)), chance),
+    )
 
 
 def _listings(count: int, chance: Random) -> list[Listing]:

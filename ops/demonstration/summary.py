@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ops.cli.output import emit, facts, say, table
-from ops.demonstration import model
+from ops.demonstration import model, shipping
 from ops.demonstration.ledger import Feed
 from ops.demonstration.proof import Observed, catalogue_differences
-from ops.demonstration.scenario import SELLERS, Scenario
+from ops.demonstration.scenario import Scenario
+from ops.demonstration.sellers import SELLERS
+from ops.demonstration.words import INVALID
 
 MOST_DIFFERENCES_SHOWN: Final = 20
 OK_STATUS: Final = "2"
@@ -47,8 +49,13 @@ class Summary(NamedTuple):
         listed = len(model.at_amazon(self.scenario))
         return listed, listed - len(catalogue_differences(self.scenario, self.seen.catalogue))
 
+    def orders(self) -> tuple[int, int]:
+        """Return how many orders Amazon knows, and of how many every item was confirmed as it must be."""
+        return shipping.confirmed(self.scenario.orders, self.seen.orders)
+
     def as_json(self) -> dict[str, Any]:
         listed, equal = self.skus()
+        known, confirmed = self.orders()
         return {
             "ok": self.is_well,
             "seconds": {name: round(value, 1) for name, value in self.seconds.items()},
@@ -58,6 +65,8 @@ class Summary(NamedTuple):
                 "repeats": self.scenario.repeats,
                 "skus": len(self.scenario.listings),
                 "sellers": len(SELLERS),
+                "new_listings": len(self.scenario.publications),
+                "orders": len(self.scenario.orders),
             },
             "outcomes": self.outcomes(),
             "refused_without_identity": dict(self.seen.unidentified),
@@ -66,11 +75,13 @@ class Summary(NamedTuple):
             "calls": self.seen.calls,
             "throttled": self.throttled,
             "catalogue": {"skus": listed, "as_expected": equal},
+            "orders": {"known_to_amazon": known, "as_expected": confirmed},
             "differences": list(self.differences),
         }
 
     def coalescing(self) -> dict[str, int]:
         valid = sum(message.fault is None for message in self.scenario.messages)
+        valid += sum(saying.outcomes != {INVALID} for saying in self.scenario.sayings(model.ANY_TIME))
         sent = sum(feed.messages for feed in self.feeds)
         return {"valid_messages": valid, "feed_messages": sent, "feeds": len(self.feeds), "spared": valid - sent}
 
@@ -92,8 +103,11 @@ def print_tables(summary: Summary) -> None:
     say("What is not the newest may have reached Amazon before the newer came, or not: hence the ranges.")
     say("")
     table(
-        ("feed", "connection", "Amazon's id", "state", "messages", "accepted", "rejected", "seconds"),
-        [(f.id, f.connection, f.amazon_feed_id, f.state, f.messages, f.accepted, f.rejected, f"{f.seconds:.1f}") for f in summary.feeds],
+        ("feed", "connection", "type", "Amazon's id", "state", "messages", "accepted", "rejected", "seconds"),
+        [
+            (f.id, f.connection, f.feed_type, f.amazon_feed_id, f.state, f.messages, f.accepted, f.rejected, f"{f.seconds:.1f}")
+            for f in summary.feeds
+        ],
     )
     say("")
     table(
@@ -110,6 +124,7 @@ def print_tables(summary: Summary) -> None:
     )
     say("")
     listed, equal = summary.skus()
+    known, confirmed = summary.orders()
     factor = f"{summary.speed:g}"
     facts(
         (
@@ -118,10 +133,15 @@ def print_tables(summary: Summary) -> None:
                 f"{len(scenario.messages):,} messages and {scenario.repeats:,} repeats of some, on {len(scenario.listings):,} SKUs",
             ),
             (
+                "And",
+                f"{len(scenario.publications):,} new listings with their newer prices, and the parcels of {len(scenario.orders):,} orders",
+            ),
+            (
                 "Coalescing",
                 "{valid_messages:,} valid messages became {feed_messages:,} feed messages in {feeds} feeds".format(**coalescing),
             ),
             ("Catalogue", f"{equal:,} of {listed:,} SKUs have exactly the newest price, quantity and lead time at Amazon"),
+            ("Orders", f"{confirmed:,} of the {known:,} orders that Amazon knows are confirmed: every item once, whole, by its own parcel"),
             ("Quotas", f"{summary.throttled} calls were refused; Amazon's clock ran {factor} times as fast as ours"),
             ("Seconds", ", ".join(f"{name} {value:.1f}" for name, value in summary.seconds.items())),
         )

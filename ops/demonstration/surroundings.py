@@ -15,7 +15,8 @@ from typing import Final, NamedTuple
 
 import urllib3
 
-from ops.demonstration.scenario import SELLERS, Listing, Nature, Scenario, Seller
+from ops.demonstration.scenario import Listing, Nature, Scenario
+from ops.demonstration.sellers import SELLERS, Seller
 from ops.services import PostgresServer, RabbitMQServer, Services, services
 from ops.services.children import Child
 from ops.simulator.control import Simulator
@@ -127,6 +128,9 @@ def _simulator(scenario: Scenario, speed: float) -> Simulator:
         simulator.register_seller(seller.seller_id, [seller.marketplace_id], client_id=_CLIENT_ID, client_secret=_CLIENT_ID)
         listed = (listing for listing in scenario.listings if listing.seller is seller and listing.nature is not Nature.UNKNOWN)
         simulator.put_catalogue(seller.seller_id, seller.marketplace_id, map(_item, listed))
+        products = (each.product for each in scenario.publications if each.seller is seller and each.is_product)
+        simulator.put_products(seller.marketplace_id, products)
+        simulator.put_orders(seller.seller_id, (each.as_given() for each in scenario.orders if each.seller is seller and each.is_known))
     return simulator
 
 

@@ -10,6 +10,9 @@ from typing import IO
 
 import pytest
 
+from ops.demonstration.model import ANY_TIME
+from ops.demonstration.scenario import scenario
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 MARK = "Atzr|A"
 """How the demo's refresh tokens begin."""
@@ -36,12 +39,14 @@ def test_the_demo_proves_every_outcome_and_the_newest_value_of_every_sku(tempora
     summary = json.loads(done.stdout)
     assert summary["ok"] is True
     assert summary["differences"] == []
-    assert summary["published"] == {"messages": 1500, "repeats": 75, "skus": 375, "sellers": 2}
+    assert summary["published"] == {"messages": 1500, "repeats": 75, "skus": 375, "sellers": 2, "new_listings": 18, "orders": 15}
+    assert summary["orders"]["as_expected"] == summary["orders"]["known_to_amazon"] > 0
     assert summary["catalogue"]["as_expected"] == summary["catalogue"]["skus"] > 0
     assert summary["throttled"] == 0
     assert len({feed["connection"] for feed in summary["feeds"]}) == 2
     assert all(feed["state"] == "settled" for feed in summary["feeds"])
-    assert sum(each["got"] for each in summary["outcomes"].values()) == 1500 - sum(summary["refused_without_identity"].values())
+    sayings = len(scenario(1500, 1).sayings(ANY_TIME))
+    assert sum(each["got"] for each in summary["outcomes"].values()) == 1500 + sayings - sum(summary["refused_without_identity"].values())
     assert 0 < summary["coalescing"]["feed_messages"] < summary["coalescing"]["valid_messages"]
     assert MARK not in done.stdout + done.stderr
     assert list(tmp_path.iterdir()) == [], "the demo leaves nothing behind"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ops.demonstration import model
+from ops.demonstration import model, shipping
 from ops.demonstration.ledger import Decided
 from ops.demonstration.proof import Observed, differences
 from ops.demonstration.scenario import Nature, scenario
@@ -25,17 +25,41 @@ def all_well() -> Observed:
         if words is not None:
             reason = message.fault.code if message.fault else _REASONS.get(message.listing.nature)
             decided.append(Decided(message.source, message.id, min(words), frozenset({reason} if reason else ())))
+    decided += [
+        Decided(saying.source, saying.id, min(saying.outcomes), frozenset({saying.code} if saying.code else ()))
+        for saying in SCENE.sayings(model.ANY_TIME)
+    ]
     catalogue = {
         sku: {"price": str(offer.price), "quantity": offer.quantity, "lead_time": offer.handling_time}
         for sku, offer in model.at_amazon(SCENE).items()
     }
     unidentified = Counter(message.fault.code for message in SCENE.messages if message.fault and not message.fault.has_identity)
-    return Observed(decided, SCENE.repeats, unidentified, catalogue, {"createFeed": {"202": 4}})
+    orders = {order.order_id: as_shipped(order) for order in SCENE.orders if order.is_known}
+    return Observed(decided, SCENE.repeats, unidentified, catalogue, orders, {"createFeed": {"202": 4}})
+
+
+def as_shipped(order: shipping.Order) -> dict[str, Any]:
+    """Return how the simulator shows *order* when every parcel of it was confirmed once."""
+    is_shipped = order.story is not shipping.Story.NOTHING_IN_IT
+    return {
+        "items": [
+            {"order_item_id": line.order_item_id, "shipped": line.quantity * is_shipped, "confirmations": int(is_shipped)}
+            for line in order.lines
+        ],
+        "packages": [
+            {"tracking_number": parcel.tracking_number, **parcel.sent._asdict()} for parcel in (order.parcels if is_shipped else ())
+        ],
+    }
 
 
 def changed(seen: Observed, **item: Any) -> Observed:
     sku, shown = next(iter(seen.catalogue.items()))
     return seen._replace(catalogue={**seen.catalogue, sku: {**shown, **item}})
+
+
+def with_order(seen: Observed, part: str, **values: Any) -> Observed:
+    order_id, shown = next(iter(seen.orders.items()))
+    return seen._replace(orders={**seen.orders, order_id: {**shown, part: [{**shown[part][0], **values}, *shown[part][1:]]}})
 
 
 def test_nothing_differs_when_all_is_well() -> None:
@@ -58,6 +82,11 @@ def test_nothing_differs_when_all_is_well() -> None:
         (lambda seen: changed(seen, price=str(Decimal(next(iter(seen.catalogue.values()))["price"]) + Decimal("0.01"))), "Amazon has"),
         (lambda seen: changed(seen, quantity=None), "None pieces"),
         (lambda seen: changed(seen, lead_time=31), "31 days"),
+        (lambda seen: seen._replace(orders=dict(list(seen.orders.items())[1:])), "Amazon does not know it"),
+        (lambda seen: with_order(seen, "items", shipped=0), "0 of "),
+        (lambda seen: with_order(seen, "items", confirmations=2), "by 2 updates"),
+        (lambda seen: with_order(seen, "packages", carrier_code="USPS"), "in place of Carriage(carrier_code='UPS'"),
+        (lambda seen: with_order(seen, "packages", tracking_number="another"), "went as None"),
     ],
 )
 def test_every_kind_of_difference_is_told(spoil: Callable[[Observed], Observed], says: str) -> None:

@@ -9,7 +9,10 @@ import pytest
 
 from ops.demonstration import forms, model
 from ops.demonstration.faults import FAULTS
-from ops.demonstration.scenario import SELLERS, Listing, Message, Nature, Offer, Scenario, scenario
+from ops.demonstration.publishing import Way
+from ops.demonstration.scenario import Listing, Message, Nature, Scenario, scenario
+from ops.demonstration.sellers import SELLERS, Offer
+from ops.demonstration.shipping import Story
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 BEFORE = Offer(Decimal("9.99"), 3, None)
@@ -86,6 +89,10 @@ def test_a_scenario_has_messages_of_every_kind_on_every_sku(seed: int) -> None:
     assert {(listing.seller, listing.nature) for listing in scene.listings} == {(seller, nature) for seller in SELLERS for nature in Nature}
     assert Counter(message.number for message in scene.arrivals).most_common(1)[0][1] == 2
     assert scene.repeats == 100
+    assert {(each.seller, each.way) for each in scene.publications} == {(seller, way) for seller in SELLERS for way in Way}
+    assert {(each.seller, each.story) for each in scene.orders} == {(seller, story) for seller in SELLERS for story in Story}
+    sayings = scene.sayings(NOW)
+    assert len({(saying.source, saying.id) for saying in sayings}) == len(sayings)
 
 
 def test_the_same_seed_makes_up_the_same_scenario() -> None:
@@ -100,7 +107,7 @@ def test_every_arrival_is_published_once_and_in_all_four_forms() -> None:
 
     published = list(forms.published(scene, 1, NOW))
 
-    assert sum(each.messages for each in published) == len(scene.arrivals)
+    assert sum(each.messages for each in published) == len(scene.arrivals) + len(scene.sayings(NOW))
     assert {(each.event.content_type, bool(each.event.headers)) for each in published} == {
         ("application/cloudevents+json", False),
         ("application/cloudevents-batch+json", False),
@@ -118,7 +125,7 @@ def test_a_decimal_is_published_as_a_number_with_its_own_digits() -> None:
 
 
 def test_a_source_orders_by_sequence_or_by_time() -> None:
-    scene = scenario(500, 1)
+    scene = scenario(500, 1)._replace(publications=(), orders=())
 
     events = [
         json.loads(each.event.body)

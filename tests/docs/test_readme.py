@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ops.cli import COMMANDS
-from ops.demonstration.scenario import SELLERS
+from ops.demonstration.sellers import SELLERS
 from ops.demonstration.surroundings import connection_file, token_variable
 from tests.conftest import StartWorker
 from tests.eventually import eventually
