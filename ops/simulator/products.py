@@ -29,9 +29,9 @@ class Products:
 
     def register(self, product: Product) -> None:
         """Make *product* known, in the place of what its ASIN was."""
-        for asins in self._by_identifier.values():
-            if product.asin in asins and product.asin in self._by_asin:
-                asins.remove(product.asin)
+        if (before := self._by_asin.get(product.asin)) is not None:
+            for identifier in before.identifiers:
+                self._by_identifier[common_form(identifier)].remove(product.asin)
         self._by_asin[product.asin] = product
         for identifier in product.identifiers:
             self._by_identifier.setdefault(common_form(identifier), []).append(product.asin)
