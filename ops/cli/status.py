@@ -57,6 +57,12 @@ def _connection(each: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
     yield "Pending", _pending(each["pending"])
     for reason, held in each["held"].items():
         yield f"Held: {reason}", f"{_changes(held['changes'])}, the oldest {age(held['oldest_seconds'])}"
+    for bundle in each["held_bundles"]:
+        missing = ", ".join(f"{pieces} of {sku}" for sku, pieces in bundle["missing"].items())
+        yield (
+            f"Bundle {bundle['amazon_order_item_id']}",
+            f"of order {bundle['amazon_order_id']} has waited {age(bundle['age_seconds'])} for {missing}",
+        )
     in_feed = each["in_feed"]
     yield (
         "In feeds",

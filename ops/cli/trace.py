@@ -92,6 +92,9 @@ def _show_message(trace: Mapping[str, Any]) -> None:
     if trace["issues"]:
         say("")
         issues_table(trace["issues"])
+    if "shipment" in trace:
+        say("")
+        table(("stage", "found"), ((each["stage"], _found(each)) for each in trace["shipment"]["stages"]))
     say("")
     table(("at", "event", "details"), ((when(each["at"]), each["event"], _details(each)) for each in trace["history"]))
 
@@ -115,6 +118,11 @@ def issues_table(issues: Sequence[Mapping[str, Any]]) -> None:
         columns,
         ([each["code"], each["severity"], each["field"] or each["attribute"], *(each[name] for name in columns[3:])] for each in issues),
     )
+
+
+def _found(stage: Mapping[str, Any]) -> str:
+    told = {name: value for name, value in stage.items() if name != "stage" and value not in (None, "")}
+    return ", ".join(f"{name} {'yes' if value is True else 'no' if value is False else value}" for name, value in told.items())
 
 
 def _details(event: Mapping[str, Any]) -> str:
@@ -186,10 +194,11 @@ def _of_order(tx: "Transaction", order: str, connection: str | None, limit: int)
     from worker.core.trace import as_json
     from worker.store import traces
 
-    found = [as_json(trace) for trace in traces.traces(tx, traces.of_order(tx, order, connection, limit)).values()]
+    found = traces.traces(tx, traces.of_order(tx, order, connection, limit))
     if not found:
         raise FeedlineError(f"No shipment of the order {order} has arrived{_within(None, connection)}.")
-    return found
+    added = traces.of_shipments(tx, found)
+    return [{**as_json(trace), **added[id_]} for id_, trace in found.items()]
 
 
 def _show_list(found: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:

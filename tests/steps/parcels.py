@@ -1,7 +1,7 @@
 """Shipment messages for tests of the steps, and the orders that they are about."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,10 +27,10 @@ def parcel(number: str, *items: Mapping[str, Any], order: str = ORDER, **data: A
     }
 
 
-def component(sku: str, quantity: int = 1, *, of: str = "30000000000003", **make_up: int) -> dict[str, Any]:
-    """Pieces of a bundle's component; the bundle is made of one A and one B unless *make_up* says otherwise."""
+def component(sku: str, quantity: int = 1, **make_up: int) -> dict[str, Any]:
+    """Pieces of a component of the order item 30000000000003, a bundle of one A and one B unless *make_up* says otherwise."""
     components = [{"sku": name, "quantity": pieces} for name, pieces in (make_up or {"A": 1, "B": 1}).items()]
-    return {"sku": sku, "quantity": quantity, "bundle": {"amazon_order_item_id": of, "components": components}}
+    return {"sku": sku, "quantity": quantity, "bundle": {"amazon_order_item_id": "30000000000003", "components": components}}
 
 
 def line(item: str = "10000000000001", quantity: int = 1) -> dict[str, Any]:
@@ -42,8 +42,8 @@ def ship(shop: Shop, *parcels: Mapping[str, Any], source: str = "wms") -> list[s
     deliveries, ids = [], []
     for each in parcels:
         data = dict(each)
-        given = {name: data.pop(name) for name in ("id", "sequence", "time", "source") if name in data}
-        attributes = {
+        given: dict[str, Any] = {name: data.pop(name) for name in ("id", "sequence", "time", "source") if name in data}
+        attributes: dict[str, Any] = {
             "specversion": "1.0",
             "type": "feedline.shipment.v1",
             "id": f"s{next(shop.numbers)}",
@@ -75,22 +75,24 @@ def amazon_has(shop: Shop, order: str = ORDER, *, imported: bool = False, **quan
         ],
     )
     if imported:
-        with shop.ctx.database.begin() as tx:
-            tx.exec_driver_sql(
-                "INSERT INTO amazon_order (connection_id, amazon_order_id, status, updated_at) SELECT id, %s, 'UNSHIPPED', now() FROM connection",
-                (order,),
-            )
-            for item, sku, quantity in items:
-                tx.exec_driver_sql(
-                    "INSERT INTO amazon_order_item (connection_id, amazon_order_id, amazon_order_item_id, sku, quantity) "
-                    "SELECT id, %s, %s, %s, %s FROM connection",
-                    (order, item, sku, quantity),
-                )
-                tx.exec_driver_sql(
-                    "INSERT INTO imported_listing (connection_id, sku, first_seen_at, changed_at) SELECT id, %s, now(), now() FROM connection "
-                    "ON CONFLICT DO NOTHING",
-                    (sku,),
-                )
+        import_order(shop, order, items)
+
+
+def import_order(shop: Shop, order: str, items: Iterable[tuple[str, str, int]]) -> None:
+    """Let Feedline know an order by its *items* (id, SKU, quantity), all of them linked."""
+    shop.execute(
+        "INSERT INTO amazon_order (connection_id, amazon_order_id, status, updated_at) "
+        f"SELECT id, '{order}', 'UNSHIPPED', now() FROM connection"
+    )
+    for item, sku, quantity in items:
+        shop.execute(
+            "INSERT INTO amazon_order_item (connection_id, amazon_order_id, amazon_order_item_id, sku, quantity) "
+            f"SELECT id, '{order}', '{item}', '{sku}', {quantity} FROM connection"
+        )
+        shop.execute(
+            "INSERT INTO imported_listing (connection_id, sku, first_seen_at, changed_at) "
+            f"SELECT id, '{sku}', now(), now() FROM connection ON CONFLICT DO NOTHING"
+        )
 
 
 def packages(shop: Shop, order: str = ORDER) -> list[dict[str, Any]]:

@@ -1,12 +1,16 @@
 """Shipments on their way: parcels and bundles become order fulfilment feeds, and every message gets its outcome."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from tests.steps.parcels import ORDER, OTHER_ORDER, amazon_has, component, line, packages, parcel, ship
-from tests.steps.shop import SELLER, Shop
+from tests.steps.parcels import ORDER, OTHER_ORDER, amazon_has, component, import_order, line, packages, parcel, ship
+from tests.steps.shop import Shop
+from worker.store import shipments, status, traces
+
+BUNDLE = "30000000000003"
 
 
 @pytest.fixture
@@ -15,6 +19,22 @@ def trading(shop: Shop) -> Shop:
     return shop
 
 
+def held(shop: Shop) -> list[tuple[str, str]]:
+    return [
+        (row["key"], row["hold_reason"]) for row in shop.query("SELECT key, hold_reason FROM key_state WHERE state = 'held' ORDER BY key")
+    ]
+
+
+def wait_until_held(shop: Shop, *reasons: str) -> None:
+    """Act on wake-ups until the orders are held for *reasons*, in the order of their ids, and nothing is under way."""
+    shop.run()
+    assert [reason for _, reason in held(shop)] == list(reasons)
+
+
+# --- the main way -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("R80", "R81", "R87", "R90")
 def test_a_parcel_is_confirmed(trading: Shop) -> None:
     amazon_has(trading, A=2)
 
@@ -25,3 +45,354 @@ def test_a_parcel_is_confirmed(trading: Shop) -> None:
     (package,) = packages(trading)
     assert (package["carrier_code"], package["shipping_method"], package["tracking_number"]) == ("UPS", "Ground", "1Z9999990399999999")
     assert package["items"] == {"10000000000001": 2}
+
+
+def test_parcels_of_one_order_go_in_one_feed_each_in_a_message_of_its_own(trading: Shop) -> None:
+    amazon_has(trading, A=1, B=1)
+
+    sent = ship(trading, parcel("T1", line()), parcel("T2", line("20000000000002")))
+    trading.run()
+
+    assert trading.words(*sent) == ["accepted", "accepted"]
+    assert [feed["messages"] for feed in trading.feeds()] == [2]
+    assert sorted(package["tracking_number"] for package in packages(trading)) == ["T1", "T2"]
+    assert len({row["feed_message_id"] for row in trading.outcomes().values()}) == 2
+
+
+@pytest.mark.requirement("R85")
+def test_a_fulfilment_without_items_is_skipped(trading: Shop) -> None:
+    (sent,) = ship(trading, parcel("T1"))
+
+    found = trading.outcomes()[sent]
+    assert (found["outcome"], found["reason"]) == ("skipped", "empty_fulfillment")
+
+
+@pytest.mark.requirement("R91", "R92", "R103")
+def test_the_decision_is_kept_with_the_shipment_before_anything_is_sent(trading: Shop) -> None:
+    ship(trading, parcel("1Z9999990399999999", line(), carrier="FedEx", method="Air"))
+
+    (row,) = trading.query("SELECT * FROM shipment")
+    assert (row["amazon_order_id"], row["overridden"], row["revision"]) == (ORDER, True, 1)
+    assert (row["decision"]["mapped"]["carrier"], row["decision"]["carrier_code"], row["decision"]["shipping_method"]) == (
+        "FedEx",
+        "UPS",
+        "Ground",
+    )
+
+
+def test_a_repeat_of_what_amazon_has_is_unchanged_and_a_correction_goes(trading: Shop) -> None:
+    amazon_has(trading, A=1)
+    ship(trading, parcel("T1", line()))
+    trading.run()
+
+    repeat, correction = ship(trading, parcel("T1", line())) + ship(trading, parcel("T1", line(), carrier="FedEx"))
+    trading.run()
+
+    assert trading.words(repeat, correction) == ["unchanged", "accepted_with_warnings"]
+    assert [package["carrier_code"] for package in packages(trading)] == ["FedEx"]
+
+
+# --- what Amazon refuses ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_order_that_amazon_does_not_know_and_a_line_too_many_are_rejected_alone(trading: Shop) -> None:
+    amazon_has(trading, A=1)
+
+    good, unknown, too_many = ship(
+        trading,
+        parcel("T1", line()),
+        parcel("T2", line(), order=OTHER_ORDER),
+        parcel("T3", line("20000000000002")),
+    )
+    trading.run()
+
+    assert trading.words(good, unknown, too_many) == ["accepted", "rejected", "rejected"]
+    assert trading.outcomes()[unknown]["reason"] == "18028"
+    assert [package["tracking_number"] for package in packages(trading)] == ["T1"]
+
+
+def test_an_order_that_is_fulfilled_already_is_rejected(trading: Shop) -> None:
+    amazon_has(trading, A=1)
+    ship(trading, parcel("T1", line()))
+    trading.run()
+
+    ship(trading, parcel("T2", line(quantity=2)))
+    trading.run()
+
+    assert sorted(row["outcome"] for row in trading.outcomes().values()) == ["accepted", "rejected"]
+
+
+def test_what_was_rejected_can_be_corrected(trading: Shop) -> None:
+    amazon_has(trading, A=1)
+    wrong, right = ship(trading, parcel("T1", line(quantity=2)), parcel("T9", line(), order=OTHER_ORDER))
+    trading.run()
+
+    amazon_has(trading, OTHER_ORDER)
+    again = ship(trading, parcel("T1", line()), parcel("T9", line(), order=OTHER_ORDER))
+    trading.run()
+
+    assert trading.words(wrong, right, *again) == ["rejected", "rejected", "accepted", "accepted"]
+
+
+# --- bundles ------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("R97", "R98", "R99", "R100", "R101")
+def test_a_bundle_is_held_until_it_is_complete_while_the_other_lines_go(trading: Shop) -> None:
+    amazon_has(trading, A=1, BUNDLE=1)
+
+    (first,) = ship(trading, parcel("T1", line(), component("A")))
+    wait_until_held(trading, "bundle_partial")
+    before = packages(trading)
+    (second,) = ship(trading, parcel("T2", component("B")))
+    trading.run()
+
+    assert [package["items"] for package in before] == [{"10000000000001": 1}]
+    assert trading.words(first, second) == ["accepted", "accepted"]
+    bundle = [package for package in packages(trading) if BUNDLE in package["items"]]
+    assert [(package["items"], package["tracking_number"], package["confirmations"]) for package in bundle] == [({BUNDLE: 1}, "T2", 1)]
+
+
+def test_a_partial_bundle_alone_costs_no_call_and_is_held_at_once(trading: Shop) -> None:
+    ship(trading, parcel("T1", component("A")))
+
+    assert held(trading) == [(ORDER, "bundle_partial")]
+    assert trading.feeds() == []
+
+
+def test_status_tells_what_a_bundle_waits_for_and_how_long(trading: Shop) -> None:
+    ship(trading, parcel("T1", component("A", A=1, B=2)))
+    trading.execute("UPDATE key_state SET pending_since = now() - interval '2 hours'")
+
+    with trading.ctx.database.begin() as tx:
+        (connection,) = status.read(tx)["connections"]
+
+    assert connection["held"]["bundle_partial"]["changes"] == 1
+    (bundle,) = connection["held_bundles"]
+    assert (bundle["amazon_order_id"], bundle["amazon_order_item_id"], bundle["missing"]) == (ORDER, BUNDLE, {"B": 2})
+    assert 7200 <= bundle["age_seconds"] < 7300
+
+
+def test_workers_that_stage_components_at_once_make_one_update(open_shop: Callable[..., Shop]) -> None:
+    shop = open_shop()
+    shop.connect()
+    amazon_has(shop, BUNDLE=1)
+    make_up = {f"C{number}": 1 for number in range(8)}
+    others = [open_shop() for _ in range(3)]
+
+    with ThreadPoolExecutor(4) as threads:
+        work = [
+            threads.submit(ship, who, {**parcel(f"T{number}", component(sku, **make_up)), "id": f"c{number}"})
+            for number, (sku, who) in enumerate(zip(make_up, [shop, *others] * 2, strict=True))
+        ]
+        sent = [id_ for done in work for id_ in done.result(timeout=30)]
+    shop.run()
+
+    assert set(shop.words(*sent)) == {"accepted"}
+    assert [(package["items"], package["confirmations"]) for package in packages(shop)] == [({BUNDLE: 1}, 1)]
+
+
+# --- orders that are not known ---------------------------------------------------------------------------------------------------
+
+
+def test_a_line_with_only_a_sku_waits_until_its_order_is_imported(trading: Shop) -> None:
+    amazon_has(trading, A=1)
+    (sent,) = ship(trading, parcel("T1", {"sku": "A", "quantity": 1}))
+    wait_until_held(trading, "order_unknown")
+
+    import_order(trading, ORDER, [("10000000000001", "A", 1)])
+    with trading.ctx.database.begin() as tx:
+        shipments.reconsider(tx, 1, [ORDER])
+    trading.run()
+
+    assert trading.words(sent) == ["accepted"]
+
+
+@pytest.mark.requirement("R86")
+def test_a_feed_holds_managed_or_non_managed_orders_and_never_both(trading: Shop) -> None:
+    amazon_has(trading, A=1, imported=True)
+    amazon_has(trading, OTHER_ORDER, A=1)
+
+    sent = ship(trading, parcel("T1", line()), parcel("T2", line(), order=OTHER_ORDER))
+    trading.run()
+
+    assert trading.words(*sent) == ["accepted", "accepted"]
+    assert sorted((feed["batch"], feed["messages"]) for feed in trading.feeds()) == [("managed", 1), ("non_managed", 1)]
+
+
+def test_non_managed_orders_are_held_where_the_connection_says_so_until_they_are_managed(shop: Shop) -> None:
+    shop.connect(sync_orders={"non_managed": "hold"})
+    amazon_has(shop, A=1)
+    (sent,) = ship(shop, parcel("T1", line()))
+    wait_until_held(shop, "non_managed")
+
+    import_order(shop, ORDER, [("10000000000001", "A", 1)])
+    with shop.ctx.database.begin() as tx:
+        shipments.reconsider(tx, 1)
+    shop.run()
+
+    assert shop.words(sent) == ["accepted"]
+
+
+# --- feeds that go wrong -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "feed_fatal"},
+        {"kind": "feed_fatal", "apply": "some", "report": True},
+        {"kind": "feed_cancelled"},
+        {"kind": "feed_level_issue"},
+        {"kind": "counters_off"},
+    ],
+    ids=lambda fault: "-".join(map(str, fault.values())),
+)
+def test_a_feed_that_ends_badly_once_rejects_nobody(trading: Shop, fault: dict[str, Any]) -> None:
+    amazon_has(trading, A=1, B=1, BUNDLE=1)
+    amazon_has(trading, OTHER_ORDER, A=1)
+    trading.simulator.fault(**fault)
+
+    sent = ship(
+        trading,
+        parcel("T1", line(), component("A")),
+        parcel("T2", line("20000000000002"), component("B")),
+        parcel("T3", line(), order=OTHER_ORDER),
+    )
+    trading.run(60)
+
+    assert {word.removesuffix("_with_warnings") for word in trading.words(*sent)} == {"accepted"}
+    assert sorted(len(package["items"]) for package in packages(trading)) == [1, 1, 1]
+    assert held(trading) == []
+
+
+def test_of_several_parts_of_one_order_only_the_culprit_is_rejected(trading: Shop) -> None:
+    amazon_has(trading, A=1, B=1, BUNDLE=1)
+    # The first feed has all three parts; then each goes alone, and the second of them fails again.
+    trading.simulator.fault("feed_fatal")
+    trading.simulator.fault("feed_fatal", skip=1)
+
+    sent = ship(trading, parcel("T1", line()), parcel("T2", line("20000000000002")), parcel("T3", line(BUNDLE)))
+    trading.run(60)
+
+    assert sorted(trading.words(*sent)) == ["accepted", "accepted", "rejected"]
+    (culprit,) = [id_ for id_ in sent if trading.outcome(id_) == "rejected"]
+    assert trading.outcomes()[culprit]["reason"] == "UNDECIDED_ALONE"
+    assert [feed["messages"] for feed in trading.feeds()] == [3, 1, 1, 1]
+
+
+def test_a_message_with_several_parts_ends_with_the_worst_of_them(trading: Shop) -> None:
+    amazon_has(trading, A=1)
+
+    (sent,) = ship(trading, parcel("T1", line(), component("A"), component("B")))
+    trading.run()
+
+    found = trading.outcomes()[sent]
+    assert (found["outcome"], found["reason"]) == ("rejected", "18028")
+    assert {facet: fate["outcome"] for facet, fate in found["facets"].items()} == {
+        "lines of FR-0916 T1": "accepted",
+        f"bundle {BUNDLE} of FR-0916 T1": "rejected",
+    }
+    (verdict,) = trading.query("SELECT verdict, flight -> 's' AS sent FROM feed_message WHERE verdict IS NOT NULL")
+    assert list(verdict["sent"]) == [f"bundle {BUNDLE} of FR-0916 T1"]
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after", "error_after"])
+def test_a_lost_answer_to_createfeed_confirms_every_parcel_once(trading: Shop, kind: str) -> None:
+    amazon_has(trading, A=2, B=1)
+    trading.simulator.fault(kind, operation="createFeed")
+
+    sent = ship(trading, parcel("T1", line(quantity=2)), parcel("T2", line("20000000000002")))
+    trading.run(60)
+
+    assert {word.removesuffix("_with_warnings") for word in trading.words(*sent)} == {"accepted"}
+    assert sorted((package["tracking_number"], sum(package["items"].values())) for package in packages(trading)) == [("T1", 2), ("T2", 1)]
+
+
+@pytest.mark.parametrize("state", ["cut", "in_queue", "done"])
+def test_a_feed_with_parts_of_one_order_survives_the_death_of_its_worker(trading: Shop, state: str) -> None:
+    amazon_has(trading, A=1, BUNDLE=1)
+    first, second = ship(trading, parcel("T1", line(), component("A")), parcel("T2", component("B")))
+    trading.run_until(lambda: state in trading.states())
+
+    trading.execute("UPDATE feed SET claimed_until = now() + interval '45 seconds'")
+    trading.claims_end()
+    trading.run()
+
+    assert trading.words(first, second) == ["accepted", "accepted"]
+    assert sorted(package["confirmations"] for package in packages(trading)) == [1, 1]
+
+
+def test_a_component_that_arrives_while_the_order_is_in_a_feed_completes_the_bundle_afterwards(trading: Shop) -> None:
+    amazon_has(trading, A=1, BUNDLE=1)
+    (first,) = ship(trading, parcel("T1", line(), component("A")))
+    trading.run_until(lambda: "in_queue" in trading.states())
+
+    (second,) = ship(trading, parcel("T2", component("B")))
+    trading.run()
+
+    assert trading.words(first, second) == ["accepted", "accepted"]
+    assert sorted(tuple(package["items"]) for package in packages(trading)) == [("10000000000001",), (BUNDLE,)]
+
+
+def test_a_correction_that_drops_a_component_while_the_feed_fails_is_not_undone(trading: Shop) -> None:
+    amazon_has(trading, A=1, BUNDLE=1)
+    trading.simulator.fault("feed_fatal")
+    (first,) = ship(trading, parcel("T1", line(), component("A"), component("B")))
+    trading.run_until(lambda: "in_queue" in trading.states())
+
+    (second,) = ship(trading, parcel("T1", line()))
+    trading.run()
+
+    assert trading.words(first, second) == ["superseded", "accepted"]
+    assert [tuple(package["items"]) for package in packages(trading)] == [("10000000000001",)]
+
+
+# --- what can be seen -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("R80", "R103")
+def test_the_trace_tells_every_stage_of_a_shipment_and_the_parts_that_carried_it(trading: Shop) -> None:
+    amazon_has(trading, A=1, BUNDLE=1)
+    ship(trading, parcel("1Z9999990399999999", line(), component("A"), component("B"), carrier="FedEx"))
+    trading.run()
+
+    with trading.ctx.database.begin() as tx:
+        (message_id,) = traces.of_order(tx, ORDER, None, 10)
+        found = traces.trace_with_history(tx, message_id)
+
+    assert found is not None
+    told = {stage.pop("stage"): stage for stage in found["shipment"]["stages"]}
+    assert list(told) == ["configuration", "received", "carrier", "mapped", "filtered", "categorised", "submitted", "response"]
+    assert told["carrier"] == {"carrier": "UPS", "method": "Ground", "rule": told["carrier"]["rule"], "overridden": True}
+    assert told["categorised"] == {"managed": False}
+    assert told["response"] == {"outcome": "accepted", "reason": None}
+    assert [part["verdict"] for part in found["shipment"]["parts"]] == ["accepted", "accepted"]
+
+
+def test_the_trace_of_a_held_shipment_says_where_each_of_its_parts_is(trading: Shop) -> None:
+    amazon_has(trading, A=1)
+    (sent,) = ship(trading, parcel("T1", line(), component("A")))
+    trading.run()
+
+    with trading.ctx.database.begin() as tx:
+        (message_id,) = traces.named(tx, sent, None, None)
+        found = traces.trace_with_history(tx, message_id)
+
+    assert found is not None
+    assert (found["outcome"], found["reason"]) == ("held", "bundle_partial")
+    assert {facet["facet"].split()[0]: facet["outcome"] for facet in found["facets"]} == {"lines": "accepted", "bundle": "held"}
+
+
+def test_an_order_is_forgotten_with_the_last_message_that_spoke_of_it(trading: Shop) -> None:
+    amazon_has(trading, A=1)
+    ship(trading, parcel("T1", line()), parcel("T2", component("A"), order=OTHER_ORDER))
+    trading.run()
+
+    with trading.ctx.database.begin() as tx:
+        kept = shipments.forget_idle_orders(tx)
+        tx.exec_driver_sql("DELETE FROM shipment")
+        forgotten = shipments.forget_idle_orders(tx)
+
+    assert (kept, forgotten) == (0, 1)
+    assert [row["key"] for row in trading.query("SELECT key FROM key_state")] == [OTHER_ORDER]

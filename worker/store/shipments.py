@@ -1,12 +1,14 @@
 """What was decided of each shipment message, and what is known of the orders that are shipped."""
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from worker.core.carriers import Decision
 from worker.core.fulfillments import Order, OrderItem
 from worker.core.kinds import Kind
 from worker.core.outcomes import Reason
+from worker.core.report import Verdict
+from worker.core.shipment_stages import PartSent
 from worker.database import Transaction
 from worker.store import codec
 from worker.store.copying import copy_rows
@@ -31,7 +33,24 @@ def record(tx: Transaction, rows: Iterable[ShipmentRow]) -> None:
     )
 
 
-_ORDERS = """
+def decide_again(tx: Transaction, rows: Iterable[ShipmentRow]) -> None:
+    """Put decisions in place of those that were made of the same messages under former settings."""
+    again = list(rows)
+    if again:
+        tx.exec_driver_sql(
+            "UPDATE shipment s SET revision = new.revision, decision = new.decision::jsonb, overridden = new.overridden "
+            "FROM unnest(%s::bigint[], %s::integer[], %b::text[], %s::boolean[]) AS new (message_id, revision, decision, overridden) "
+            "WHERE s.message_id = new.message_id",
+            (
+                [row.message_id for row in again],
+                [row.revision for row in again],
+                [codec.text(row.decision) for row in again],
+                [row.decision.overridden for row in again],
+            ),
+        )
+
+
+_ORDERS: Final = """
     SELECT o.amazon_order_id, i.amazon_order_item_id, i.sku, i.quantity,
            EXISTS (SELECT FROM listing l WHERE l.connection_id = i.connection_id AND l.sku = i.sku)
         OR EXISTS (SELECT FROM imported_listing l
@@ -49,6 +68,49 @@ def orders(tx: Transaction, connection_id: int, amazon_order_ids: Sequence[str])
         if item_id is not None:
             known.append(OrderItem(item_id, sku, quantity, is_linked))
     return {order_id: Order(order_id, order_id in items, tuple(items.get(order_id, ()))) for order_id in amazon_order_ids}
+
+
+class Kept(NamedTuple):
+    """What is stored of a shipment message; `decision` as JSON values."""
+
+    message_id: int
+    connection_id: int
+    amazon_order_id: str
+    parcel: str
+    revision: int
+    decision: Mapping[str, Any]
+
+
+def kept(tx: Transaction, message_ids: Sequence[int]) -> dict[int, Kept]:
+    """Return what is stored of those of *message_ids* that are shipments."""
+    rows = tx.exec_driver_sql(
+        "SELECT message_id, connection_id, amazon_order_id, parcel, revision, decision FROM shipment WHERE message_id = ANY(%s::bigint[])",
+        (list(message_ids),),
+    )
+    return {row[0]: Kept(*row) for row in rows}
+
+
+# An order has few feed messages, and its feeds are few between the arrival of a shipment and its end.
+_PARTS: Final = """
+    SELECT fm.feed_id, f.amazon_feed_id, fm.message_id, f.batch, fm.flight::text, fm.verdict, f.due_at IS NULL
+      FROM message m
+      LEFT JOIN outcome o ON o.message_id = m.id
+      JOIN feed f ON f.connection_id = m.connection_id AND f.kind = %(kind)s
+       AND f.created_at BETWEEN m.received_at AND coalesce(o.decided_at, 'infinity')
+      JOIN feed_message fm ON fm.feed_id = f.id AND fm.key = %(order)s
+     WHERE m.id = %(message)s ORDER BY fm.feed_id, fm.message_id"""
+
+
+def parts(tx: Transaction, shipment: Kept) -> list[PartSent]:
+    """Return the feed messages that carried something of the shipment message, the oldest first."""
+    given = {"kind": Kind.SHIPMENTS, "order": shipment.amazon_order_id, "message": shipment.message_id}
+    found = []
+    for feed_id, amazon_feed_id, message_id, batch, flight, verdict, is_over in tx.exec_driver_sql(_PARTS, given):
+        facets = [facet for facet, said in codec.flight(flight).change.facets.items() if said.message == shipment.message_id]
+        if facets:
+            word = verdict or (Verdict.ACCEPTED if is_over else None)
+            found.append(PartSent(feed_id, amazon_feed_id, message_id, batch, tuple(facets), word))
+    return found
 
 
 def reconsider(tx: Transaction, connection_id: int, amazon_order_ids: Sequence[str] | None = None) -> int:

@@ -7,14 +7,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from worker.core.fulfillments import missing
 from worker.core.ids import day_of, first_of_day
-from worker.core.kinds import FEED_TYPES
+from worker.core.kinds import FEED_TYPES, Kind
+from worker.core.outcomes import Reason
 from worker.core.quota import operations_of_feed
 from worker.core.trace import hold_reason
 from worker.database import Transaction
+from worker.store import codec
 from worker.store.quota import quota_left
 
 OUTCOMES_OF: Final = "24 hours"
+
+MOST_HELD_ORDERS: Final = 20
+"""Orders of a connection whose partial bundles are listed: those that have waited longest."""
 
 _CONNECTIONS: Final = """
     SELECT c.id, c.name, c.marketplace_id, c.paused, c.revision, c.account_id, a.selling_partner_id, a.authorization_fault,
@@ -32,7 +38,7 @@ def read(tx: Transaction, connection: str | None = None) -> dict[str, Any]:
     rows = tx.exec_driver_sql(_CONNECTIONS, {"connection": connection}).all()
     ids = [row[0] for row in rows]
     waiting, feeds, outcomes = _waiting(tx, ids), _feeds(tx, ids, now), _outcomes(tx, ids)
-    quota = _quota(tx)
+    quota, bundles = _quota(tx), _held_bundles(tx, ids)
     return {
         "at": now,
         "connections": [
@@ -46,6 +52,7 @@ def read(tx: Transaction, connection: str | None = None) -> dict[str, Any]:
                 "authorization_fault": fault,
                 "login": {"failures": failures, "not_before": not_before},
                 **_changes(waiting.get(id_, []), paused=paused, authorized=fault is None),
+                "held_bundles": bundles.get(id_, []),
                 **feeds.get(id_, _no_feeds()),
                 "quota": quota.get(account_id, []),
                 "outcomes": outcomes.get(id_, {}),
@@ -94,6 +101,36 @@ def _changes(waiting: Sequence[tuple[str, str | None, int, float]], *, paused: b
         group["changes"] += changes
         group["oldest_seconds"] = max(oldest, group["oldest_seconds"] or 0.0)
     return {"pending": pending, "held": held}
+
+
+_HELD_ORDERS: Final = """
+    SELECT connection_id, key, pending::text, confirmed::text, since, extract(epoch FROM now() - since)::float8
+      FROM (SELECT connection_id, key, pending, confirmed, pending_since AS since,
+                   row_number() OVER (PARTITION BY connection_id ORDER BY pending_since) AS place
+              FROM key_state WHERE state = 'held' AND hold_reason = ANY(%(reasons)s::text[]) AND kind = %(kind)s
+               AND connection_id = ANY(%(ids)s::integer[])) AS held
+     WHERE place <= %(most)s ORDER BY connection_id, place"""
+
+
+def _held_bundles(tx: Transaction, ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+    """Return the bundles that wait for components, the longest waiting first, with the pieces that are missing by SKU."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    given = {"reasons": [Reason.BUNDLE_PARTIAL, Reason.ORDER_UNKNOWN, Reason.NON_MANAGED], "kind": Kind.SHIPMENTS}
+    rows = tx.exec_driver_sql(_HELD_ORDERS, {**given, "ids": list(ids), "most": MOST_HELD_ORDERS})
+    for connection_id, order_id, pending, confirmed, since, age in rows:
+        waiting = {facet: said.value for facet, said in codec.change(pending).facets.items()}
+        found.setdefault(connection_id, []).extend(
+            {
+                "amazon_order_id": order_id,
+                "amazon_order_item_id": item_id,
+                "missing": dict(progress.missing),
+                "since": since,
+                "age_seconds": max(0.0, age),
+            }
+            for item_id, progress in missing(waiting, codec.confirmed(confirmed)).items()
+            if not progress.is_complete
+        )
+    return found
 
 
 _FEEDS: Final = """

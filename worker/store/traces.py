@@ -4,6 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
+from worker.core import shipment_stages
 from worker.core import trace as core
 from worker.core.events import OutgoingEvent, outcome_event
 from worker.core.kinds import Kind
@@ -11,7 +14,7 @@ from worker.core.messages import MessageType
 from worker.core.states import FeedState
 from worker.core.trace import Carried, Ending, Name, Record, Trace, Waits
 from worker.database import Transaction
-from worker.store import codec
+from worker.store import codec, shipments
 
 AT_ONCE: Final = 500
 """Messages that are read by one statement."""
@@ -158,7 +161,23 @@ def trace_with_history(tx: Transaction, message_id: int) -> dict[str, Any] | Non
     feeds = _feeds_that_carried(tx, record)
     events = [*_arrivals(tx, record), *_feed_events(tx, feeds), *core.ending_events(record)]
     history = sorted(events, key=lambda event: event.at)
-    return {**core.as_json(core.trace(record, winners)), "history": [core.event_json(event) for event in history]}
+    told = core.trace(record, winners)
+    return {**core.as_json(told), **of_shipments(tx, {record.id: told})[record.id], "history": [core.event_json(e) for e in history]}
+
+
+def of_shipments(tx: Transaction, found: Mapping[int, Trace]) -> dict[int, dict[str, Any]]:
+    """Return for every trace by our id what is to be added to it: of a shipment, its order, decision, stages and feed messages."""
+    added: dict[int, dict[str, Any]] = {id_: {} for id_ in found}
+    for id_, kept in shipments.kept(tx, list(found)).items():
+        parts = shipments.parts(tx, kept)
+        stages = shipment_stages.stages(found[id_], kept.revision, kept.decision, parts)
+        added[id_]["shipment"] = {
+            "amazon_order_id": kept.amazon_order_id,
+            "decision": kept.decision,
+            "stages": [msgspec.to_builtins(stage) for stage in stages],
+            "parts": [shipment_stages.as_json(part) for part in parts],
+        }
+    return added
 
 
 class _CarriedBy(NamedTuple):
