@@ -5,11 +5,19 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ops.benchmarks import backlog, cheapest, feeds, help_time, staging
+from ops.benchmarks import backlog, cheapest, feeds, help_time, rendering, shipments, staging
 from ops.benchmarks.bench import Bench
 from ops.services import Durability, Place, PostgresServer, RabbitMQServer
 
-BENCHMARKS = {"staging": staging.run, "feeds": feeds.run, "backlog": backlog.run, "cheapest": cheapest.run, "help": help_time.run}
+BENCHMARKS = {
+    "staging": staging.run,
+    "shipments": shipments.run,
+    "feeds": feeds.run,
+    "rendering": rendering.run,
+    "backlog": backlog.run,
+    "cheapest": cheapest.run,
+    "help": help_time.run,
+}
 
 
 def main() -> int:

@@ -1,6 +1,7 @@
 """Staging: one worker process against a raw pika consumer that writes the same rows, and against one transaction a message."""
 
 import threading
+from collections.abc import Sequence
 
 import pika
 
@@ -10,6 +11,7 @@ from ops.benchmarks.naive_actor import QUEUE
 from ops.benchmarks.workload import bodies, events
 from worker.broker import topology
 from worker.broker.publisher import Publisher
+from worker.core.events import OutgoingEvent
 
 RAW_SHARE = 0.8
 NAIVE_TIMES = 6.0
@@ -20,7 +22,7 @@ def run(bench: Bench, pairs: int) -> list[Figure]:
     messages, skus = int(100_000 * bench.scale), int(20_000 * bench.scale)
     to_raw, to_naive, memory = [], [], []
     for _ in range(pairs):
-        ours, resident = _ours(bench, messages, skus)
+        ours, resident = staged(bench, topology.INVENTORY, events(messages, skus))
         raw = _raw(bench, messages, skus)
         naive = _naive(bench, messages // 50, skus)
         print(f"  staging: ours {ours:,.0f}/s, raw pika {raw:,.0f}/s, one transaction a message {naive:,.0f}/s, {resident:.0f} MiB")
@@ -39,17 +41,18 @@ def run(bench: Bench, pairs: int) -> list[Figure]:
     ]
 
 
-def _load(amqp_url: str, messages: int, skus: int) -> None:
+def _load(amqp_url: str, published: Sequence[OutgoingEvent]) -> None:
     with pika.BlockingConnection(pika.URLParameters(amqp_url)) as connection:
         topology.declare(connection)
     with Publisher([amqp_url]) as publisher:
-        publisher.publish_events(events(messages, skus), exchange=topology.EXCHANGE)
+        publisher.publish_events(published, exchange=topology.EXCHANGE)
 
 
-def _ours(bench: Bench, messages: int, skus: int) -> tuple[float, float]:
+def staged(bench: Bench, queue: str, published: Sequence[OutgoingEvent]) -> tuple[float, float]:
+    """Let one worker process stage what is *published* to *queue*; return messages a second, and its largest MiB in memory."""
     with bench.fresh() as environment:
-        _load(environment["FEEDLINE_AMQP_URL"], messages, skus)
-        command = ["-m", "ops", "worker", "--processes", "1", "--threads", "4", "--queues", topology.INVENTORY]
+        _load(environment["FEEDLINE_AMQP_URL"], published)
+        command = ["-m", "ops", "worker", "--processes", "1", "--threads", "4", "--queues", queue]
         with process(command, environment, bench.folder / "worker.log") as worker:
             peak = [0.0]
             watching = threading.Event()
@@ -61,7 +64,7 @@ def _ours(bench: Bench, messages: int, skus: int) -> tuple[float, float]:
             watcher = threading.Thread(target=watch)
             watcher.start()
             try:
-                found = rate(environment["FEEDLINE_DATABASE_URL"], messages)
+                found = rate(environment["FEEDLINE_DATABASE_URL"], len(published))
             finally:
                 watching.set()
                 watcher.join()
@@ -71,7 +74,7 @@ def _ours(bench: Bench, messages: int, skus: int) -> tuple[float, float]:
 def _raw(bench: Bench, messages: int, skus: int) -> float:
     with bench.fresh() as environment:
         urls = [environment["FEEDLINE_AMQP_URL"], environment["FEEDLINE_DATABASE_URL"]]
-        _load(urls[0], messages, skus)
+        _load(urls[0], events(messages, skus))
         with process(["-m", "ops.benchmarks.raw_consumer", *urls, str(messages)], environment, bench.folder / "raw.log"):
             return rate(urls[1], messages)
 

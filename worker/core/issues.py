@@ -51,6 +51,8 @@ LONGEST_SHOWN_VALUE: Final = 80
 def shown(value: object) -> str:
     """Return *value* as an issue shows it: printable, and at most `LONGEST_SHOWN_VALUE` characters."""
     text = value if isinstance(value, str) else repr(value) if isinstance(value, (bool, type(None))) else str(value)
+    if len(text) <= LONGEST_SHOWN_VALUE and text.isprintable():
+        return text
     text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[: LONGEST_SHOWN_VALUE + 1])
     return text if len(text) <= LONGEST_SHOWN_VALUE else text[: LONGEST_SHOWN_VALUE - 1] + "…"
 
@@ -197,6 +199,29 @@ FAULTS: Final = _catalogue(
         'Wait for its end; see it with: feedline runs --connection "{limit}"',
     ),
     Fault("RUN_KIND_UNKNOWN", "There is no run {value}.", "Say one of: {limit}."),
+    # An import of listings.
+    Fault(
+        "REPORT_CANCELLED",
+        "Amazon cancelled the report {value}: the seller has no listing, or it was asked for too often. Nothing was imported.",
+        "Run the import again after half an hour; if it is cancelled again, look at the listings in Seller Central.",
+    ),
+    Fault(
+        "REPORT_FATAL",
+        "Amazon failed to make the report {value}{reason}. Nothing was imported.",
+        "Run the import again, some minutes later.",
+    ),
+    Fault("REPORT_OVERDUE", "Amazon has not finished the report {value} within {limit} hours.", "Run the import again."),
+    Fault(
+        "REPORT_EMPTY",
+        "The report {value} holds no listing. Nothing was imported.",
+        "Look at the listings in Seller Central, then run the import again.",
+    ),
+    Fault("REPORT_TRUNCATED", "The report is not whole: {reason}. Nothing of it was imported.", "Run the import again."),
+    Fault(
+        "REPORT_UNREADABLE",
+        "What came is no listings report: {reason}. Nothing of it was imported.",
+        "Run the import again; if it happens again, look at the report in Seller Central.",
+    ),
     Fault(
         "SENT_AGAIN",
         "Run {limit} sends the message {value} of {reason} again, as the connection's settings are now.",
@@ -291,6 +316,18 @@ FAULTS: Final = _catalogue(
         "ORDER_ITEM_UNKNOWN",
         "The order {limit} has no item with the SKU {value}.",
         "Send the amazon_order_item_id, or correct the SKU.",
+    ),
+    # An order that was imported.
+    Fault("ORDER_UNREADABLE", "The order {value} cannot be kept: {reason}.", "Look at it in Seller Central; report it to Amazon."),
+    Fault(
+        "ORDER_NOT_STORED",
+        "The order {value} was refused by Postgres: {reason}.",
+        "Report it, with the error's class; feedline run get-orders --order ID tries it again.",
+    ),
+    Fault(
+        "REFERENCE_NUMBER_TAKEN",
+        "The reference number of the order {value} is another order's already.",
+        "Let the template make one of its own for every order, as from order.orderId.",
     ),
     Fault(
         "NEAR_MISS",

@@ -100,9 +100,16 @@ def compiled(pattern: str) -> re2._Regexp:
 def holds(conditions: tuple[Condition, ...], reader: Callable[[str], Callable[[JsonObject], JsonValue]]) -> Callable[[JsonObject], bool]:
     """Return a function that says of a message's data whether all *conditions* hold. *reader* makes a field's reader."""
     checks = tuple((reader(condition.field), test) for condition in conditions for test in condition.tests())
+    (first_read, first_test), others = checks[0], checks[1:]
 
+    # A loop, and the first check before it: most rules do not hold, and all() over a generator took three times as long.
     def all_hold(data: JsonObject) -> bool:
-        return all(test(read(data)) for read, test in checks)
+        if not first_test(first_read(data)):
+            return False
+        for read, test in others:  # noqa: SIM110
+            if not test(read(data)):
+                return False
+        return True
 
     return all_hold
 
@@ -141,6 +148,12 @@ def _same(value: JsonValue, other: JsonValue) -> bool:
     return bool(value == other)
 
 
+def _equals(other: Any) -> Test:  # noqa: ANN401  # a scalar of the connection file
+    if not isinstance(other, str):
+        return lambda value: _same(value, other)
+    return lambda value: value == other if type(value) is str else _same(value, other)
+
+
 def _spelling(passes: Callable[[str], bool]) -> Test:
     return lambda value: _is_scalar(value) and passes(text(value))
 
@@ -157,7 +170,7 @@ def _matches(pattern: str) -> Test:
 # A test says False of what it cannot be asked of: a text is not greater than 5, a list has no prefix.
 _TESTS: Final[Mapping[str, Callable[[Any], Test]]] = {
     "is_": lambda word: is_blank if word == "empty" else lambda value: not is_blank(value),
-    "equals": lambda other: lambda value: _same(value, other),
+    "equals": _equals,
     "not_equals": lambda other: lambda value: not _same(value, other),
     "in_": lambda others: lambda value: any(_same(value, other) for other in others),
     "starts_with": lambda prefix: _spelling(lambda spelt: spelt.startswith(prefix)),
