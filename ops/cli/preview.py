@@ -9,6 +9,7 @@ from ops.cli.output import Cell, Json, emit, note, say, table
 from ops.cli.publish import full_type, lines, opened
 from ops.cli.reading import reading
 from worker.clock import Clock
+from worker.core.facets import LISTING
 from worker.core.json import encode
 from worker.errors import UsageError
 
@@ -25,7 +26,7 @@ SOURCE: Final = "feedline-preview"
 
 
 def preview(
-    message_type: Annotated[str, typer.Argument(metavar="TYPE", help="inventory.")],
+    message_type: Annotated[str, typer.Argument(metavar="TYPE", help="inventory or listing.")],
     *,
     connection: Annotated[str, typer.Option(help="The connection through whose template the messages go, whichever they name.")],
     file: Annotated[str, typer.Option("-f", "--file", help="One message a line: CloudEvents, or their bare data. -: standard input.")],
@@ -36,8 +37,9 @@ def preview(
     Each line is looked at alone: what its template makes of it, every fault with its remedy, what is known to stand at Amazon
     already, and the feed message that would go. Exit code 1 when some line is invalid.
     """
-    if full_type(message_type) != full_type("inventory"):
-        raise UsageError(f"{message_type} messages are not sent by this version, so there is nothing to preview. Say inventory.")
+    type_ = full_type(message_type)
+    if type_ == full_type("shipment"):
+        raise UsageError("What a shipment becomes depends on its order and its other parcels. Say inventory or listing.")
     counts: dict[str, int] = {}
     with opened(file) as stream, reading() as tx:
         from worker.steps.preview import previewed
@@ -46,7 +48,7 @@ def preview(
         now = Clock().now()
         through = connections.by_name(tx, connection)
         numbers: list[int] = []
-        deliveries = _deliveries(stream, connection, now, numbers)
+        deliveries = _deliveries(stream, type_, connection, now, numbers)
         for number, each in enumerate(previewed(tx, through, deliveries, now)):
             counts[each.preview.outcome] = counts.get(each.preview.outcome, 0) + 1
             by = each.preview.by
@@ -60,8 +62,8 @@ def preview(
         raise typer.Exit(1)
 
 
-def _deliveries(stream: IO[bytes], connection: str, now: "datetime", numbers: list[int]) -> Iterator["Delivery"]:
-    """Yield each line as a delivery, bare data as the data of an event; note its number in *numbers*."""
+def _deliveries(stream: IO[bytes], type_: str, connection: str, now: "datetime", numbers: list[int]) -> Iterator["Delivery"]:
+    """Yield each line as a delivery, bare data as the data of an event of *type_*; note its number in *numbers*."""
     from worker.core.wire import STRUCTURED, Delivery
     from worker.core.wire_json import Unreadable, read
 
@@ -78,12 +80,12 @@ def _deliveries(stream: IO[bytes], connection: str, now: "datetime", numbers: li
                     "specversion": "1.0",
                     "id": f"line-{number}",
                     "source": SOURCE,
-                    "type": full_type("inventory"),
+                    "type": type_,
                     "time": now.isoformat(),
                     "data": {"connection": connection, **value},
                 }
             )
-        yield Delivery(queue="feedline.inventory", body=body, content_type=STRUCTURED)
+        yield Delivery(queue="preview", body=body, content_type=STRUCTURED)
 
 
 def _json(line: int, each: "Previewed", winner: "Name | None") -> dict[str, Any]:
@@ -132,5 +134,9 @@ def _show(shown: Mapping[str, Any]) -> None:
 
 
 def _facet(facet: Mapping[str, Any]) -> tuple[Cell, ...]:
-    value = "cleared" if facet.get("cleared") else str(facet["value"])
-    return f"  {facet['facet']}", value, facet["outcome"]
+    value = facet["value"]
+    if facet.get("cleared"):
+        shown = "deleted" if facet["facet"] == LISTING else "cleared"
+    else:
+        shown = ", ".join(value["attributes"]) if facet["facet"] == LISTING else str(value)
+    return f"  {facet['facet']}", shown, facet["outcome"]

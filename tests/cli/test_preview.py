@@ -82,19 +82,50 @@ def test_the_connection_of_the_command_line_renders_whatever_the_message_names(
     feedline: Feedline, settings: dict[str, str], shop: Shop, tmp_path: Path
 ) -> None:
     (line,) = _previewed(feedline, settings, tmp_path, {"connection": "The other one", "sku": "MUG-1", "quantity": 5})
-    listing = feedline("preview", "listing", "--connection", NAME, "-f", "messages.jsonl", settings=settings)
+    shipment = feedline("preview", "shipment", "--connection", NAME, "-f", "messages.jsonl", settings=settings)
     told = feedline("preview", "inventory", "--connection", NAME, "-f", "messages.jsonl", settings=settings)
 
     assert line["outcome"] == "would_send"
-    assert listing.returncode == 2
+    assert shipment.returncode == 2
     assert "Line 1: MUG-1: would_send" in told.stdout
     assert "1 would_send" in told.stderr
 
 
+@pytest.mark.requirement("R17", "R48", "R50")
+def test_listing_messages_are_rendered_and_explained(feedline: Feedline, settings: dict[str, str], shop: Shop, tmp_path: Path) -> None:
+    mug = {"sku": "MUG-1", "title": "Mug", "condition": "New", "price": "19.90", "quantity": 5}
+
+    by_asin, by_upc, wrong, deletion = _previewed(
+        feedline,
+        settings,
+        tmp_path,
+        {**mug, "asin": "B07X4K9Y9Z", "product_type": "DRINKING_CUP"},
+        {**mug, "upc": "123456789012"},
+        {**mug, "upc": "123456789013", "condition": "new"},
+        {"sku": "MUG-1", "operation": "delete"},
+        type_="listing",
+        exit_code=1,
+    )
+    told = feedline("preview", "listing", "--connection", NAME, "-f", "messages.jsonl", settings=settings)
+
+    assert (by_asin["outcome"], by_asin["product_type_source"]) == ("would_send", "message")
+    assert by_asin["feed_message"]["operationType"] == "UPDATE"
+    assert by_asin["feed_message"]["attributes"]["merchant_suggested_asin"][0]["value"] == "B07X4K9Y9Z"
+    assert [issue["code"] for issue in by_upc["issues"]] == ["MATCHED_BY_IDENTIFIER"]
+    assert [issue["code"] for issue in wrong["issues"]] == ["CHECK_DIGIT_WRONG", "MAPPING_KEY_UNKNOWN"]
+    assert deletion["feed_message"] == {"sku": "MUG-1", "operationType": "DELETE"}
+    assert "merchant_suggested_asin, condition_type" in told.stdout
+
+
 def _previewed(
-    feedline: Feedline, settings: dict[str, str], folder: Path, *given: Mapping[str, Any] | str, exit_code: int = 0
+    feedline: Feedline,
+    settings: dict[str, str],
+    folder: Path,
+    *given: Mapping[str, Any] | str,
+    type_: str = "inventory",
+    exit_code: int = 0,
 ) -> list[dict[str, Any]]:
     (folder / "messages.jsonl").write_text("\n".join(each if isinstance(each, str) else json.dumps(each) for each in given))
-    run = feedline("preview", "inventory", "--connection", NAME, "-f", "messages.jsonl", "--json", settings=settings)
+    run = feedline("preview", type_, "--connection", NAME, "-f", "messages.jsonl", "--json", settings=settings)
     assert run.returncode == exit_code, run.stderr
     return [json.loads(line) for line in run.stdout.splitlines()]

@@ -9,15 +9,16 @@ from typing import Final, NamedTuple
 from worker.core import messages, wire
 from worker.core.coalescing import Arrival
 from worker.core.connections import Connection, to_amazon
-from worker.core.facets import Facets
+from worker.core.facets import LISTING, Facets
 from worker.core.feed_document import Listing
 from worker.core.feed_formats import offer_of
-from worker.core.messages import Invalid, Message
+from worker.core.messages import Invalid, Message, MessageType
 from worker.core.ordering import version
 from worker.core.outcomes import Outcome
 from worker.core.preview import Preview, preview
 from worker.core.wire import Delivery
 from worker.database import Transaction
+from worker.errors import UsageError
 from worker.steps.stage import mapped
 from worker.store import previews
 from worker.store.flights import FALLBACK_PRODUCT_TYPE
@@ -43,6 +44,7 @@ def previewed(tx: Transaction, connection: Connection, deliveries: Iterable[Deli
     """Yield what every message of *deliveries* would become through *connection*, whichever connection it names.
 
     Each is looked at alone, against what is known now: not against the others of the file, nor what is pending.
+    Raises: UsageError for a shipment.
     """
     reads = (messages.read(event, now=now) for delivery in deliveries for event in wire.decode(delivery))
     while batch := list(islice(reads, AT_ONCE)):
@@ -50,6 +52,9 @@ def previewed(tx: Transaction, connection: Connection, deliveries: Iterable[Deli
 
 
 def _batch(tx: Transaction, connection: Connection, batch: Sequence[Message | Invalid], now: datetime) -> Iterator[Previewed]:
+    parcel = next((each for each in batch if isinstance(each, Message) and each.type is MessageType.SHIPMENT), None)
+    if parcel is not None:
+        raise UsageError(f"{parcel.external_id} is a shipment: what it becomes depends on its order and its other parcels.")
     made = [None if isinstance(each, Invalid) else mapped(each, connection, now) for each in batch]
     known = previews.known(tx, connection.id, [each.key for each in made if each is not None])
     for read, each in zip(batch, made, strict=True):
@@ -77,5 +82,7 @@ def _message(connection: Connection, message: Message, key: str, facets: Facets,
         )
         listing = Listing(sku, known.product_type or FALLBACK_PRODUCT_TYPE, known.channels)
         result = preview(copy.deepcopy(known.key), arrival, listing, offer_of(connection))
-    source = known.product_type_source or "fallback"
+    listing_said = facets.values.get(LISTING)
+    says_type = listing_said is not None and not listing_said.cleared and "product_type" in listing_said.value
+    source = "message" if says_type else known.product_type_source or "fallback"
     return Previewed(message.external_id, message.source, key, sku, known.product_type is not None, source, result)
