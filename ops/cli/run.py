@@ -11,6 +11,7 @@ import typer
 from ops.cli.output import Cell, Json, emit, facts, note, printable, say
 from ops.cli.session import database
 from worker.clock import Clock
+from worker.errors import UsageError
 
 if TYPE_CHECKING:
     from worker.database import Database
@@ -39,9 +40,11 @@ def run(
     has failed. Whoever stops waiting does not stop the run.
     """
     from worker.core.runs import Trigger
-    from worker.steps.run import RunRefused, ask
+    from worker.steps.run import RUN_STEPS, RunRefused, ask
     from worker.store import runs
 
+    if kind not in RUN_STEPS:
+        raise UsageError(f"There is no run {kind!r}. Say one of: {', '.join(RUN_STEPS)}.")
     with database() as opened:
         try:
             with opened.begin() as tx:

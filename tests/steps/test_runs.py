@@ -10,10 +10,10 @@ import pytest
 from tests.steps.shop import NAME, Shop
 from worker.context import Context
 from worker.core.connections import Connection
-from worker.core.runs import MOST_ATTEMPTS, Again, Done, Failed, RunKind, Trigger
+from worker.core.runs import MOST_ATTEMPTS, Again, Done, Failed, RunKind, StepResult, Trigger
 from worker.errors import Later, NotAuthorized, NotSent, Refused
 from worker.steps import schedule
-from worker.steps.run import Step, StepResult, take_steps
+from worker.steps.run import Step, take_steps
 from worker.store import connections, runs
 from worker.store.runs import Run
 

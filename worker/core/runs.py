@@ -86,6 +86,9 @@ class Failed(msgspec.Struct, frozen=True):
     summary: JsonObject
 
 
+StepResult = Again | Done | Failed
+
+
 def after(state: RunState, event: RunEvent) -> RunState:
     """Return the state that *event* leads to. Raises ValueError for what the table does not name."""
     try:

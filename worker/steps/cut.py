@@ -50,6 +50,8 @@ def cut(ctx: Context, connection_id: int, kind: Kind) -> FeedId | None:
             return None
         if feeds.blocked(tx, connection_id, kind, timedelta(seconds=STALLED_AFTER * settings.feed_poll_seconds)):
             return None
+        if lane.flushes:
+            limits = limits._replace(linger=timedelta(0))
         group = lanes.next_group(tx, lane)
         now: datetime = tx.exec_driver_sql("SELECT now()").scalar_one()
         if group is None and not is_due(lanes.waiting(tx, connection_id, kind, count_at_most=limits.messages), limits, now):

@@ -34,18 +34,21 @@ from worker.core.connections import Connection
 from worker.core.issues import Issue, issue
 from worker.core.json import JsonObject
 from worker.core.polling import retry_after
-from worker.core.runs import MOST_ATTEMPTS, Again, Done, Failed, RunEvent, RunKind, Trigger
-from worker.database import Transaction
+from worker.core.runs import MOST_ATTEMPTS, Again, Done, Failed, RunEvent, RunKind, StepResult, Trigger
+from worker.database import UNREACHABLE, Transaction
 from worker.errors import AmazonError, FeedlineError, Later, NotAuthorized, Refused
+from worker.steps import sync_run
 from worker.store import connections, runs
 from worker.store.runs import Run
 
 log = structlog.get_logger()
 
-StepResult = Again | Done | Failed
 Step = Callable[[Context, Run, Connection], StepResult]
 
-RUN_STEPS: Final[Mapping[RunKind, Step]] = {}
+RUN_STEPS: Final[Mapping[RunKind, Step]] = {
+    RunKind.SYNC_LISTINGS: sync_run.sync_listings,
+    RunKind.SYNC_ORDERS: sync_run.sync_orders,
+}
 """The kinds that there are: `feedline run` offers these, schedules start these."""
 
 SLICE_SECONDS: Final = 10
@@ -121,6 +124,11 @@ def _take(ctx: Context, run: Run, connection: Connection, step: Step, stopping: 
             result = step(ctx, run, connection)
         except AmazonError as error:
             _stumble(ctx, run, connection, error)
+            return
+        except UNREACHABLE as error:  # a deadlock, or Postgres is restarting; while it is away, this raises again
+            with ctx.database.begin() as tx:
+                runs.retry(tx, run, due_in=retry_after(run.attempts), fault="Postgres broke the step off.")
+            log.info("run_step_broken_off", run_id=run.id, kind=run.kind, error=type(error).__name__)
             return
         if not isinstance(result, Again):
             _end(ctx, run, connection, result)

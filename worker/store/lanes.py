@@ -10,13 +10,14 @@ from worker.database import Transaction
 
 
 class Lane(NamedTuple):
-    """A locked lane: where its next feed begins to number, and how many feeds in a row have failed."""
+    """A locked lane: where its next feed begins to number, and how many feeds in a row have failed. `flushes`: nothing lingers now."""
 
     connection_id: int
     kind: str
     next_message_id: int
     failing_feeds: int
     failing_size: int
+    flushes: bool
 
 
 class Group(NamedTuple):
@@ -30,7 +31,7 @@ def lock(tx: Transaction, connection_id: int, kind: str) -> Lane | None:
     """Lock the lane, made if need be; None when another worker is cutting it."""
     tx.exec_driver_sql("INSERT INTO lane (connection_id, kind) VALUES (%s, %s) ON CONFLICT DO NOTHING", (connection_id, kind))
     row = tx.exec_driver_sql(
-        "SELECT connection_id, kind, next_message_id, failing_feeds, failing_size FROM lane "
+        "SELECT connection_id, kind, next_message_id, failing_feeds, failing_size, coalesce(flush_until > now(), false) FROM lane "
         "WHERE connection_id = %s AND kind = %s FOR UPDATE SKIP LOCKED",
         (connection_id, kind),
     ).first()
@@ -49,6 +50,15 @@ def wait(tx: Transaction, lane: Lane, until: datetime) -> None:
     tx.exec_driver_sql(
         "UPDATE lane SET not_before = %s, dispatched_until = NULL WHERE connection_id = %s AND kind = %s",
         (until, lane.connection_id, lane.kind),
+    )
+
+
+def flush(tx: Transaction, connection_id: int, kind: str, seconds: float) -> None:
+    """Let no change of the lane linger for *seconds* from now."""
+    tx.exec_driver_sql(
+        "INSERT INTO lane (connection_id, kind, flush_until) VALUES (%s, %s, now() + %s * interval '1 second') "
+        "ON CONFLICT (connection_id, kind) DO UPDATE SET flush_until = excluded.flush_until",
+        (connection_id, kind, seconds),
     )
 
 
@@ -116,7 +126,8 @@ def dispatch_due(tx: Transaction, *, linger_seconds: float, full: int, every_sec
     rows = tx.exec_driver_sql(
         """
         WITH lanes AS (
-            SELECT c.id AS connection_id, kinds.kind
+            SELECT c.id AS connection_id, kinds.kind,
+                   CASE WHEN l.flush_until > now() THEN now() ELSE now() - %(linger)s * interval '1 second' END AS lingered_since
               FROM connection c JOIN account a ON a.id = c.account_id
              CROSS JOIN unnest(%(kinds)s::text[]) AS kinds (kind)
               LEFT JOIN lane l ON l.connection_id = c.id AND l.kind = kinds.kind
@@ -129,10 +140,10 @@ def dispatch_due(tx: Transaction, *, linger_seconds: float, full: int, every_sec
              WHERE EXISTS (SELECT FROM split s WHERE s.connection_id = lanes.connection_id AND s.kind = lanes.kind)
                 OR EXISTS (SELECT FROM key_state k WHERE k.connection_id = lanes.connection_id AND k.kind = lanes.kind
                               AND k.state = 'ready' AND k.split_id IS NULL AND k.priority = 0
-                              AND k.pending_since <= now() - %(linger)s * interval '1 second')
+                              AND k.pending_since <= lanes.lingered_since)
                 OR EXISTS (SELECT FROM key_state k WHERE k.connection_id = lanes.connection_id AND k.kind = lanes.kind
                               AND k.state = 'ready' AND k.split_id IS NULL AND k.priority = 1
-                              AND k.pending_since <= now() - %(linger)s * interval '1 second')
+                              AND k.pending_since <= lanes.lingered_since)
                 OR EXISTS (SELECT FROM key_state k WHERE k.connection_id = lanes.connection_id AND k.kind = lanes.kind
                               AND k.state = 'ready' AND k.split_id IS NULL OFFSET %(full)s - 1))
         INSERT INTO lane (connection_id, kind, dispatched_until)

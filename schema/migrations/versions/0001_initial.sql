@@ -239,6 +239,7 @@ CREATE TABLE lane (
     dispatched_until timestamptz,
     failing_feeds    integer NOT NULL DEFAULT 0, -- feeds in a row without one accepted message
     failing_size     integer NOT NULL DEFAULT 0, -- messages in the first of them
+    flush_until      timestamptz,              -- until then changes do not linger: somebody waits for them
     PRIMARY KEY (connection_id, kind)
 );
 
@@ -295,6 +296,17 @@ CREATE TABLE run (
 );
 CREATE UNIQUE INDEX run_under_way ON run (connection_id, kind) WHERE finished_at IS NULL;
 CREATE INDEX run_due ON run (due_at) WHERE due_at IS NOT NULL;
+
+-- The messages that a re-sync waits for and sums up; forgotten when the next run of the connection begins.
+CREATE TABLE run_message (
+    run_id      bigint NOT NULL REFERENCES run ON DELETE CASCADE,
+    message_id  bigint NOT NULL,
+    key         text COLLATE "C",              -- of key_state, while the message has not ended
+    PRIMARY KEY (run_id, message_id)
+);
+
+-- Messages that were refused: a re-sync looks at them again, and they are few among all.
+CREATE INDEX outcome_refused ON outcome (connection_id, message_id) WHERE outcome IN ('rejected', 'invalid');
 
 -- The next tick of each schedule. A tick that could not become a run stays until it can: it is made up once.
 CREATE TABLE schedule (

@@ -1,0 +1,111 @@
+"""Re-sync: what a connection's changed settings make of messages that wait, and of those that were refused. Requirement row R102.
+
+A message has one outcome. One that waits has none yet, so what the settings now make of it takes the place of what they made before.
+One that was refused keeps its outcome; if it would now go otherwise, its content goes again as a message of Feedline's own.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from worker.core.coalescing import Arrival, Change, Key, Said, coalesce, drop, same
+from worker.core.facets import HANDLING_TIME, Value
+from worker.core.issues import Issue
+from worker.core.ordering import History, Last, version
+from worker.core.outcomes import Fate, Outcome, Settled
+
+SOURCE: Final = "feedline:resync"
+"""The source of the messages that a re-sync sends again."""
+
+
+def remap(key: Key, again: Arrival, faults: tuple[Issue, ...] = ()) -> list[Settled]:
+    """Put what the settings now make of a pending message in place of what they made before; return the messages that end by it.
+
+    *again*: the message as it is mapped now; with *faults* all that waits of it is invalid. What has ended of it, or is on its way,
+    stays as it is. A facet that the former settings did not make is folded in, unless something newer was said of it.
+    """
+    change = key.pending
+    open_ = None if change is None else change.messages.get(again.message)
+    if change is None or open_ is None:
+        return []
+    waiting = {facet for facet, said in change.facets.items() if said.message == again.message}
+    if faults:
+        return _dropped(key, change, dict.fromkeys(waiting, Fate(Outcome.INVALID, reason=faults[0].code, issues=faults)))
+    open_.warnings = again.warnings
+    fates = dict.fromkeys(waiting - again.facets.keys(), Fate(Outcome.SKIPPED, reason=again.nothing))
+    settled: list[Settled] = []
+    for facet, value in again.facets.items():
+        if facet not in waiting:
+            if open_.flies or facet in open_.fates or _is_overtaken(key, again, facet):
+                continue
+            settled += drop(change, {facet: Fate(Outcome.SUPERSEDED, by=again.message)})
+            _note(key, again, facet)
+        if facet == HANDLING_TIME:
+            key.lead_time_said = value.value
+        change.facets[facet] = Said(value, again.message)
+        if facet in key.confirmed and same(facet, key.confirmed[facet], value):
+            fates[facet] = Fate(Outcome.UNCHANGED)
+    return settled + _dropped(key, change, fates)
+
+
+def _dropped(key: Key, change: Change, fates: Mapping[str, Fate]) -> list[Settled]:
+    settled = drop(change, fates)
+    if not change.messages:
+        key.pending = None
+    return settled
+
+
+def _note(key: Key, again: Arrival, facet: str) -> None:
+    history = key.versions.setdefault(again.source, History(again.version.sequenced, {}))
+    history.facets[again.topic or facet] = Last(again.version, again.message)
+
+
+def standing(key: Key, again: Arrival) -> dict[str, Value]:
+    """Return those facets of a refused message, mapped anew as *again*, of which nothing newer was said since."""
+    own = key.versions.get(again.source)
+    if own is not None and own.sequenced and not again.version.sequenced:
+        return {}  # it was refused for its missing sequence, which no setting gives it
+    return {facet: value for facet, value in again.facets.items() if not _is_overtaken(key, again, facet)}
+
+
+def _is_overtaken(key: Key, again: Arrival, facet: str) -> bool:
+    """Whether a message that arrived later, or a newer one of the same source, has spoken of *facet*."""
+    told = again.topic or facet
+    own = key.versions.get(again.source)
+    newest_own = None if own is None else own.facets.get(told)
+    if newest_own is not None and again.version < newest_own.version:
+        return True
+    return any(told in history.facets and history.facets[told].message > again.message for history in key.versions.values())
+
+
+def only(again: Arrival, facets: Mapping[str, Value]) -> Arrival:
+    """Return *again* as if it said but *facets*."""
+    return msgspec.structs.replace(again, facets=facets)
+
+
+def alone(key: Key, arrivals: Iterable[Arrival]) -> Key:
+    """Return *key* as if only *arrivals* were pending: what the refused messages of a key would be, sent again by themselves."""
+    apart = Key(None, {}, dict(key.confirmed), key.lead_time_said)
+    for each in arrivals:
+        list(coalesce(apart, each))
+    return apart
+
+
+def differs(rendered: Sequence[str], refused: Iterable[str]) -> bool:
+    """Whether feed messages that were *rendered* now hold something else than those that were *refused*, both by their digests."""
+    return not set(rendered) <= set(refused)
+
+
+def sent_again(again: Arrival, facets: Mapping[str, Value], message: int, notice: Issue, now: datetime) -> Arrival:
+    """Return the message of Feedline's own, *message*, by which *facets* of a refused one go again, from *now* on."""
+    return msgspec.structs.replace(
+        again,
+        message=message,
+        source=SOURCE,
+        version=version(None, now),
+        published=now.timestamp(),
+        facets=facets,
+        warnings=(notice, *again.warnings),
+    )

@@ -1,0 +1,346 @@
+"""Sync run: what waits or was refused goes again through the connection's current settings, at once; then the sum of it (R88, R102).
+
+Three phases, each in bounded steps: what is pending or held is mapped anew in place; what was rejected or invalid, and was not
+overtaken since, goes again where it would now go otherwise; then the run waits until each of its messages has ended or is held.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+import structlog
+
+from worker import metrics
+from worker.context import Context
+from worker.core import resync as core
+from worker.core import wire_json
+from worker.core.coalescing import Arrival, Key, coalesce
+from worker.core.connections import Connection
+from worker.core.facets import Facets
+from worker.core.feed_formats import FORMATS
+from worker.core.ids import MessageId
+from worker.core.issues import issue
+from worker.core.json import JsonObject
+from worker.core.kinds import Kind
+from worker.core.messages import Invalid, Message, read
+from worker.core.ordering import version
+from worker.core.outcomes import Outcome, Settled
+from worker.core.runs import Again, Done, StepResult
+from worker.core.trace import hold_reason
+from worker.core.wire import Event
+from worker.database import Transaction
+from worker.steps.stage import Mapped, mapped
+from worker.store import codec, connections, flights, keys, lanes, messages, outcomes, resync, runs, shipments
+from worker.store.keys import KeyName
+from worker.store.resync import Standing, Stored
+from worker.store.runs import Run
+
+log = structlog.get_logger()
+
+KEYS_AT_ONCE: Final = 300
+"""Keys that one transaction maps anew; each has a few messages."""
+
+REFUSED_AT_ONCE: Final = 300
+
+FLUSH_SECONDS: Final = 30
+"""Longer than the longest wait between two looks: while the run waits, nothing of its lane lingers."""
+
+LONGEST_LOOK_SECONDS: Final = 5
+
+
+def sync_listings(ctx: Context, run: Run, connection: Connection) -> StepResult:
+    """Take one step of a re-sync of prices, quantities and listings."""
+    return _step(ctx, run, connection, Kind.LISTINGS)
+
+
+def sync_orders(ctx: Context, run: Run, connection: Connection) -> StepResult:
+    """Take one step of a re-sync of shipments. Its sum tells of all that came in since the last one, too."""
+    return _step(ctx, run, connection, Kind.SHIPMENTS)
+
+
+def _step(ctx: Context, run: Run, connection: Connection, kind: Kind) -> StepResult:
+    match run.cursor.get("phase"):
+        case None:
+            return _begin(ctx, run, connection, kind)
+        case "pending":
+            return _map_pending(ctx, run, connection, kind)
+        case "refused":
+            return _send_refused(ctx, run, connection, kind)
+        case _:
+            return _wait(ctx, run, connection, kind)
+
+
+def _begin(ctx: Context, run: Run, connection: Connection, kind: Kind) -> Again:
+    with ctx.database.begin() as tx:
+        until = resync.bound(tx)
+        since = resync.previous_bound(tx, run.id, connection.id, run.kind, run.now)
+        if kind is Kind.SHIPMENTS:
+            resync.add_shipments(tx, run.id, connection.id, since, until)
+        resync.forget_ended(tx, connection.id)
+        flights.release_failing(tx, connection.id)
+    return Again(cursor={"phase": "pending", "after": "", "since": since, "bound": until}, summary={"remapped": 0, "sent_again": 0})
+
+
+# --- what waits ----------------------------------------------------------------------------------------------------------------
+
+
+def _map_pending(ctx: Context, run: Run, connection: Connection, kind: Kind) -> Again:
+    """Map the messages of the next keys anew, each in the place that it has."""
+    with ctx.database.begin() as tx:
+        found = resync.open_keys(tx, connection.id, kind, run.cursor["after"], KEYS_AT_ONCE)
+        if not found:
+            return Again(cursor={**run.cursor, "phase": "refused", "after": 0}, summary=run.summary)
+        resync.add_open(tx, run.id, connection.id, kind, found)
+        rows = keys.lock(tx, (KeyName(connection.id, kind, key) for key in found))
+        log_rows = resync.stored(tx, {message for row in rows.values() if row.key.pending for message in row.key.pending.messages})
+        now = _now(tx)
+        settled: list[Settled] = []
+        decided: list[shipments.ShipmentRow] = []
+        remapped = 0
+        for name, row in rows.items():
+            waiting = [] if row.key.pending is None else sorted(row.key.pending.messages.keys() & log_rows.keys())
+            for message in waiting:
+                again = _again(log_rows[message], connection, now)
+                if again is None:
+                    continue
+                settled += _remap(row.key, name.key, again)
+                remapped += 1
+                if again.mapped.shipment is not None:
+                    decided.append(shipments.ShipmentRow(message, connection.id, *again.mapped.shipment, connection.revision))
+            if row.state == "held":
+                row.state = "ready"  # the next cut says whether it still is to be held
+        keys.save(tx, rows.values(), now)
+        shipments.decide_again(tx, decided)
+        _end(tx, connection, settled, now)
+        cursor = {**run.cursor, "after": found[-1]}
+        summary = {**run.summary, "remapped": run.summary["remapped"] + remapped}
+        runs.note(tx, run, cursor=cursor, summary=summary)
+    _count(connection, settled)
+    return Again(cursor=cursor, summary=summary)
+
+
+class _Again(NamedTuple):
+    """A stored message with what the settings now make of it."""
+
+    stored: Stored
+    message: Message
+    mapped: Mapped
+    arrival: Arrival
+
+
+def _again(stored: Stored, connection: Connection, now: datetime) -> _Again | None:
+    """Return the stored message as it is mapped now; None where it was never valid, whatever the settings."""
+    attributes = {
+        "specversion": "1.0",
+        "id": stored.external_id,
+        "source": stored.source,
+        "type": stored.type,
+        "time": None if stored.time is None else stored.time.isoformat(),
+        "sequence": stored.sequence,
+        "traceparent": stored.traceparent,
+    }
+    try:
+        data = wire_json.read(stored.body)
+    except wire_json.Unreadable:
+        return None
+    message = read(Event(attributes=attributes, data=data, original=b"", content_type=None), now=now)
+    if isinstance(message, Invalid):
+        return None
+    made = mapped(message, connection, now)
+    return _Again(stored, message, made, _arrival(stored, message, made.facets))
+
+
+def _arrival(stored: Stored, message: Message, facets: Facets) -> Arrival:
+    time = message.time or stored.received_at
+    return Arrival(
+        message=stored.id,
+        source=message.source,
+        type=message.type,
+        version=version(message.sequence, time),
+        published=time.timestamp(),
+        facets=facets.values,
+        warnings=facets.warnings,
+        topic=facets.topic,
+        nothing=facets.nothing,
+    )
+
+
+def _remap(key: Key, name: str, again: _Again) -> list[Settled]:
+    faults = again.mapped.facets.faults
+    if not faults and again.mapped.key != name:
+        faults = (issue("SKU_REMAPPED", field="sku", value=again.mapped.key),)
+    return core.remap(key, again.arrival, faults)
+
+
+# --- what was refused ----------------------------------------------------------------------------------------------------------
+
+
+def _send_refused(ctx: Context, run: Run, connection: Connection, kind: Kind) -> Again:
+    """Send the next refused messages again, as far as they would now go otherwise."""
+    until: int = run.cursor["bound"]
+    with ctx.database.begin() as tx:
+        found = resync.refused(tx, connection.id, kind, after=run.cursor["after"], until=until, at_most=REFUSED_AT_ONCE)
+        if not found:
+            return Again(cursor={**run.cursor, "phase": "waiting"}, summary=run.summary)
+        now = _now(tx)
+        sent, settled = _sent_again(tx, run, connection, _by_key(tx, connection, kind, found, until, now), kind, now)
+        if kind is Kind.SHIPMENTS:
+            resync.add(tx, run.id, ((message, None) for message in found if message > run.cursor["since"]))
+        cursor = {**run.cursor, "after": found[-1]}
+        summary = {**run.summary, "sent_again": run.summary["sent_again"] + sent}
+        runs.note(tx, run, cursor=cursor, summary=summary)
+    _count(connection, settled)
+    return Again(cursor=cursor, summary=summary)
+
+
+def _by_key(
+    tx: Transaction, connection: Connection, kind: Kind, found: Sequence[int], until: int, now: datetime
+) -> dict[str, list[_Again]]:
+    """Return the refused messages of keys whose newest one is among *found*: a key is looked at once, with all that was refused of it."""
+    first = _mapped_validly(resync.stored(tx, found), connection, now)
+    names = {again.mapped.key for again in first.values()}
+    others = set(resync.refused_of_keys(tx, connection.id, kind, names, until)) - first.keys()
+    everything = {**first, **_mapped_validly(resync.stored(tx, others), connection, now)}
+    by_key: dict[str, list[_Again]] = {}
+    for _, again in sorted(everything.items()):
+        by_key.setdefault(again.mapped.key, []).append(again)
+    return {key: group for key, group in by_key.items() if key in names and group[-1].stored.id <= found[-1]}
+
+
+def _mapped_validly(stored: Mapping[int, Stored], connection: Connection, now: datetime) -> dict[int, _Again]:
+    made = ((id_, _again(each, connection, now)) for id_, each in stored.items())
+    return {id_: again for id_, again in made if again is not None and not again.mapped.facets.faults}
+
+
+def _sent_again(
+    tx: Transaction, run: Run, connection: Connection, by_key: Mapping[str, Sequence[_Again]], kind: Kind, now: datetime
+) -> tuple[int, list[Settled]]:
+    """Publish what would now go otherwise, as messages of Feedline's own. Return how many, and the messages that end by it."""
+    rows = keys.lock(tx, (KeyName(connection.id, kind, key) for key in by_key))
+    about = resync.about(tx, connection.id, kind, list(by_key))
+    carried = [
+        (again.stored.feed_id, again.stored.feed_message_id, key)
+        for key, group in by_key.items()
+        for again in group
+        if again.stored.feed_id is not None and again.stored.feed_message_id is not None
+    ]
+    refused = resync.refused_digests(tx, carried)
+    render = FORMATS[kind].renderer(connection, now)
+    going: list[tuple[str, _Again, Mapping[str, Any]]] = []
+    for name, row in rows.items():
+        standing = _standing(row.key, by_key[name.key])
+        apart = core.alone(row.key, (arrival for _, arrival in standing))
+        digests = [part.digest for part in render(apart, about[name.key]).parts]
+        if core.differs(digests, refused.get(name.key, ())):
+            going += ((name.key, again, arrival.facets) for again, arrival in standing)
+    settled: list[Settled] = []
+    for (key, again, facets), id_ in zip(going, messages.new_ids(tx, len(going)), strict=True):
+        notice = issue("SENT_AGAIN", value=again.stored.external_id, reason=again.stored.source, limit=run.id)
+        arrival = core.sent_again(again.arrival, facets, id_, notice, now)
+        settled += coalesce(rows[KeyName(connection.id, kind, key)].key, arrival)
+        _log(tx, run, connection, again, arrival, now)
+        resync.add(tx, run.id, [(id_, key)])
+    keys.save(tx, rows.values(), now)
+    _end(tx, connection, settled, now)
+    return len(going), settled
+
+
+def _standing(key: Key, group: Sequence[_Again]) -> list[tuple[_Again, Arrival]]:
+    """Return what still stands of refused messages, the oldest first: nothing newer was said of it, nor refused."""
+    said: set[str] = set()
+    standing: list[tuple[_Again, Arrival]] = []
+    for again in reversed(group):
+        topic = again.arrival.topic
+        facets = {facet: value for facet, value in core.standing(key, again.arrival).items() if (topic or facet) not in said}
+        said |= {topic or facet for facet in again.arrival.facets}
+        if facets:
+            standing.append((again, core.only(again.arrival, facets)))
+    return standing[::-1]
+
+
+def _log(tx: Transaction, run: Run, connection: Connection, again: _Again, arrival: Arrival, now: datetime) -> None:
+    id_ = MessageId(arrival.message)
+    external_id = f"{run.id}-{again.stored.id}"
+    messages.register(tx, [messages.Identity(core.SOURCE, external_id, id_, again.message.digest)])
+    made, shipment = again.mapped, again.mapped.shipment
+    logged = messages.LoggedMessage(
+        id_,
+        now,
+        core.SOURCE,
+        external_id,
+        again.stored.type,
+        connection.name,
+        connection.id,
+        made.key if shipment is None else shipment.parcel,
+        messages.array_of(tuple(arrival.facets)),
+        None,
+        None,
+        again.stored.traceparent,
+        codec.text(arrival.warnings),
+        again.stored.body,
+    )
+    messages.log(tx, [logged])
+    if shipment is not None:
+        shipments.record(tx, [shipments.ShipmentRow(id_, connection.id, *shipment, connection.revision)])
+
+
+# --- how it ends ---------------------------------------------------------------------------------------------------------------
+
+
+def _wait(ctx: Context, run: Run, connection: Connection, kind: Kind) -> StepResult:
+    """Let nothing linger, and look how far the run's messages are."""
+    with ctx.database.begin() as tx:
+        lanes.flush(tx, connection.id, kind, FLUSH_SECONDS)
+        authorized = connection.seller.account.id not in connections.authorization_faults(tx)
+        summary = _summary(run, resync.standings(tx, run.id, connection.id, kind), paused=connection.paused, authorized=authorized)
+        if kind is Kind.SHIPMENTS:
+            summary |= resync.shipped(tx, run.id)
+    if not summary["waiting"]:
+        return Done(summary)
+    return Again(cursor=run.cursor, summary=summary, due_in=timedelta(seconds=min(ctx.settings.feed_poll_seconds, LONGEST_LOOK_SECONDS)))
+
+
+def _summary(run: Run, standings: Iterable[Standing], *, paused: bool, authorized: bool) -> dict[str, Any]:
+    """Return R88's sum: every message that was received is in exactly one of the counts from `succeeded` on."""
+    counts: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
+    held: Counter[str] = Counter()
+    for each in standings:
+        counts["received"] += each.messages
+        if each.sent or each.state == "in_feed":
+            counts["submitted"] += each.messages
+        if each.outcome == Outcome.SKIPPED:
+            skipped[each.reason or ""] += each.messages
+        elif each.outcome is not None:
+            counts[_WORDS[Outcome(each.outcome)]] += each.messages
+        elif each.state == "in_feed" or (reason := hold_reason(each.held, paused=paused, authorized=authorized)) is None:
+            counts["waiting"] += each.messages
+        else:
+            held[reason] += each.messages
+    told: JsonObject = {name: counts[name] for name in ("received", "submitted", *dict.fromkeys(_WORDS.values()), "waiting")}
+    return {**told, "skipped": dict(skipped), "held": dict(held), **{name: run.summary[name] for name in ("remapped", "sent_again")}}
+
+
+_WORDS: Final[Mapping[Outcome, str]] = {
+    Outcome.ACCEPTED: "succeeded",
+    Outcome.ACCEPTED_WITH_WARNINGS: "succeeded",
+    Outcome.REJECTED: "failed",
+    Outcome.INVALID: "failed",
+    Outcome.UNCHANGED: "unchanged",
+    Outcome.SUPERSEDED: "superseded",
+}
+
+
+def _end(tx: Transaction, connection: Connection, settled: Sequence[Settled], now: datetime) -> None:
+    outcomes.record(tx, [outcomes.Ended(connection.id, each) for each in settled], now)
+
+
+def _count(connection: Connection, settled: Sequence[Settled]) -> None:
+    for (type_, outcome), count in Counter((each.type, each.outcome) for each in settled).items():
+        metrics.outcomes(connection.name, type_, outcome, count)
+
+
+def _now(tx: Transaction) -> datetime:
+    now: datetime = tx.exec_driver_sql("SELECT now()").scalar_one()
+    return now
