@@ -90,8 +90,8 @@ def import_order(shop: Shop, order: str, items: Iterable[tuple[str, str, int]]) 
             f"SELECT id, '{order}', '{item}', '{sku}', {quantity} FROM connection"
         )
         shop.execute(
-            "INSERT INTO imported_listing (connection_id, sku, first_seen_at, changed_at) "
-            f"SELECT id, '{sku}', now(), now() FROM connection ON CONFLICT DO NOTHING"
+            "INSERT INTO listing (connection_id, sku, product_type, product_type_source, channels, linked_at) "
+            f"SELECT id, '{sku}', 'LUGGAGE', 'amazon', '{{DEFAULT}}', now() FROM connection ON CONFLICT DO NOTHING"
         )
 
 

@@ -234,6 +234,32 @@ def test_non_managed_orders_are_held_where_the_connection_says_so_until_they_are
     assert shop.words(sent) == ["accepted"]
 
 
+def test_a_change_of_the_setting_lets_non_managed_orders_go(shop: Shop) -> None:
+    shop.connect(sync_orders={"non_managed": "hold"})
+    amazon_has(shop, A=1)
+    (sent,) = ship(shop, parcel("T1", line()))
+    wait_until_held(shop, "non_managed")
+
+    shop.connect(sync_orders={"non_managed": "submit"})
+    shop.run()
+
+    assert shop.words(sent) == ["accepted"]
+
+
+def test_a_sku_that_is_linked_makes_its_order_managed(shop: Shop) -> None:
+    shop.connect(sync_orders={"non_managed": "hold"})
+    amazon_has(shop, A=1, imported=True)
+    shop.execute("DELETE FROM listing")
+    (sent,) = ship(shop, parcel("T1", line()))
+    wait_until_held(shop, "non_managed")
+
+    shop.lists("A")
+    shop.publish({"sku": "A", "quantity": 1})
+    shop.run()
+
+    assert shop.words(sent) == ["accepted"]
+
+
 # --- feeds that go wrong -----------------------------------------------------------------------------------------------------------
 
 

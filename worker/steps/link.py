@@ -19,7 +19,7 @@ from worker.core.issues import issue
 from worker.core.kinds import Kind
 from worker.core.outcomes import Fate, Outcome, Settled
 from worker.errors import AmazonError, Later
-from worker.store import connections, keys, leases, listings, outcomes
+from worker.store import connections, keys, leases, listings, outcomes, shipments
 from worker.store.flights import FALLBACK_PRODUCT_TYPE
 from worker.store.listings import Linked
 
@@ -77,6 +77,7 @@ def _write(ctx: Context, connection: Connection, asked: Sequence[str], found: Se
     # Two transactions: within one, keys are locked in the order of their names.
     with ctx.database.begin() as tx:
         listings.link(tx, connection.id, known, FALLBACK_PRODUCT_TYPE)
+        shipments.reconsider(tx, connection.id, skus=[each.sku for each in known])
     with ctx.database.begin() as tx:
         now = tx.exec_driver_sql("SELECT now()").scalar_one()
         rows = keys.lock(tx, (keys.KeyName(connection.id, Kind.LISTINGS, sku) for sku in unknown))

@@ -16,7 +16,7 @@ from worker.core.marketplaces import MARKETPLACES, Region
 from worker.database import Transaction
 from worker.errors import FeedlineError
 from worker.secrets import Secret, Vault
-from worker.store import tokens
+from worker.store import shipments, tokens
 
 
 class Change(NamedTuple):
@@ -231,6 +231,8 @@ def _update(tx: Transaction, each: ParsedConnection, account_id: AccountId, row:
     if any(line.startswith("fulfillment_channel:") for line in said):
         # What Amazon is known to have, it has for the former channel.
         tx.execute(_FORGET_AVAILABILITY, {"id": row.id})
+    if any(line.startswith("sync_orders.non_managed:") for line in said):
+        shipments.reconsider(tx, row.id)
     if each.paused is not None and each.paused != row.paused:
         tx.execute(_PAUSE, {"name": row.name, "paused": each.paused})
         said.append("paused" if each.paused else "resumed")

@@ -113,21 +113,28 @@ def parts(tx: Transaction, shipment: Kept) -> list[PartSent]:
     return found
 
 
-def reconsider(tx: Transaction, connection_id: int, amazon_order_ids: Sequence[str] | None = None) -> int:
+_RECONSIDER: Final = """
+    UPDATE key_state SET state = 'ready', hold_reason = NULL WHERE (connection_id, kind, key) IN (
+        SELECT connection_id, kind, key FROM key_state k
+         WHERE connection_id = %(connection)s AND kind = %(kind)s AND state = 'held' AND hold_reason = ANY(%(reasons)s::text[])
+           AND (%(orders)s::text[] IS NULL OR key = ANY(%(orders)s::text[]))
+           AND (%(skus)s::text[] IS NULL OR EXISTS (
+                SELECT FROM amazon_order_item i
+                 WHERE i.connection_id = k.connection_id AND i.amazon_order_id = k.key AND i.sku = ANY(%(skus)s::text[])))
+         ORDER BY key FOR UPDATE)"""
+
+
+def reconsider(
+    tx: Transaction, connection_id: int, amazon_order_ids: Sequence[str] | None = None, *, skus: Sequence[str] | None = None
+) -> int:
     """Let shipments go again that were held for what was not known of their order; return how many orders.
 
-    Call it after orders or listings were imported, or the connection's settings have changed. *amazon_order_ids*: only these.
+    Call it after orders were imported (only *amazon_order_ids*), SKUs were linked or imported (only orders with *skus*), or the
+    connection's settings have changed.
     """
-    return tx.exec_driver_sql(
-        "UPDATE key_state SET state = 'ready', hold_reason = NULL WHERE connection_id = %(connection)s AND kind = %(kind)s "
-        "AND state = 'held' AND hold_reason = ANY(%(reasons)s::text[]) AND (%(orders)s::text[] IS NULL OR key = ANY(%(orders)s::text[]))",
-        {
-            "connection": connection_id,
-            "kind": Kind.SHIPMENTS,
-            "reasons": [Reason.ORDER_UNKNOWN, Reason.NON_MANAGED],
-            "orders": None if amazon_order_ids is None else list(amazon_order_ids),
-        },
-    ).rowcount
+    given = {"connection": connection_id, "kind": Kind.SHIPMENTS, "reasons": [Reason.ORDER_UNKNOWN, Reason.NON_MANAGED]}
+    wanted = {"orders": None if amazon_order_ids is None else list(amazon_order_ids), "skus": None if skus is None else list(skus)}
+    return tx.exec_driver_sql(_RECONSIDER, {**given, **wanted}).rowcount
 
 
 def forget_idle_orders(tx: Transaction) -> int:
