@@ -15,6 +15,7 @@ from worker.core.ids import ConnectionId
 from worker.core.json import decode, encode
 from worker.core.mapping import MappingSet
 from worker.core.marketplaces import MARKETPLACES, Marketplace
+from worker.core.orders import OrderTemplate
 from worker.core.publishing import PublishTemplate
 from worker.core.rules import Rule
 from worker.core.shipments import ShipmentTemplate
@@ -234,6 +235,10 @@ class ConnectionSettings(ConnectionEntry):
     def to_json(self) -> bytes:
         """Return canonical JSON with exact numbers: equal settings give equal bytes."""
         return encode(self.model_dump(by_alias=True), canonical=True)
+
+    @cached_property
+    def order_template(self) -> OrderTemplate:
+        return OrderTemplate(self, partial(from_amazon, prefix=self.sku_prefix))
 
     @cached_property
     def publish_template(self) -> PublishTemplate:

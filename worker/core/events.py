@@ -13,6 +13,7 @@ import msgspec
 from worker.core.issues import Issue
 from worker.core.json import JsonObject, JsonValue
 from worker.core.messages import MessageType
+from worker.core.orders import Unmapped
 from worker.core.wire import STRUCTURED
 
 SOURCE: Final = "feedline"
@@ -105,7 +106,10 @@ class OrderedItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderData(msgspec.Struct, frozen=True, kw_only=True):
-    """The data of `feedline.order.v1`. `total` is decimal text; `mapped` is what the connection's template made."""
+    """The data of `feedline.order.v1`. `total` is decimal text; `mapped` is what the connection's template made, by target.
+
+    `unmapped`: targets that got nothing for a fault of the order or the template.
+    """
 
     connection: str
     amazon_order_id: str
@@ -116,6 +120,20 @@ class OrderData(msgspec.Struct, frozen=True, kw_only=True):
     currency: str | None
     items: Sequence[OrderedItem]
     mapped: JsonObject
+    unmapped: Sequence[Unmapped] = ()
+
+
+class OrderTold(msgspec.Struct, frozen=True):
+    """An order's event as the outbox holds it. `place`: where the personal data beside it rests, as the vault wants it."""
+
+    version: str
+    place: str
+    data: OrderData
+
+    def event(self, personal: JsonObject, *, at: datetime) -> OutgoingEvent:
+        """Return the event, with *personal* data among what was mapped."""
+        data = msgspec.structs.replace(self.data, mapped={**self.data.mapped, **personal})
+        return order_event(self.version, data, at=at)
 
 
 def outcome_event(message_id: int, data: OutcomeData, *, at: datetime, traceparent: str | None = None) -> OutgoingEvent:

@@ -48,6 +48,8 @@ PUBLISHED: Final[Mapping[str, Plan]] = {
     "searchListingsItems": Plan(5, 5),
     # The model says 10, Amazon's guide says 5: the smaller is safe.
     "searchDefinitionsProductTypes": Plan(5, 5),
+    "searchOrders": Plan(0.0056, 20),
+    "getOrder": Plan(0.5, 30),
     "getMarketplaceParticipations": Plan(0.016, 15),
 }
 

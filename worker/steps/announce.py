@@ -8,13 +8,18 @@ from threading import Event
 from typing import Final
 
 import msgspec
+import structlog
 
 from worker.context import Context
 from worker.core import events
-from worker.core.events import ConnectionData, FeedData, OutgoingEvent, RunData
+from worker.core.events import ConnectionData, FeedData, OrderTold, OutgoingEvent, RunData
+from worker.core.json import JsonObject, decode
 from worker.database import Transaction
+from worker.errors import FeedlineError
 from worker.store import leases, outbox, traces
 from worker.store.outbox import Entry
+
+log = structlog.get_logger()
 
 ENTRIES_AT_ONCE: Final = 50
 EVENTS_AT_ONCE: Final = 2_000
@@ -31,7 +36,7 @@ def announce(ctx: Context, stopping: Event) -> None:
             with ctx.database.begin() as tx:
                 leases.keep(tx, outbox.LEASE, outbox.LEASE_SECONDS)
                 entries = _some(outbox.oldest(tx, ENTRIES_AT_ONCE))
-                told = [event for entry in entries for event in _events(tx, entry)]
+                told = [event for entry in entries for event in _events(ctx, tx, entry)]
             if not entries:
                 break
             ctx.publisher.publish_events(told)
@@ -54,12 +59,27 @@ def _some(entries: Sequence[Entry]) -> list[Entry]:
     return chosen
 
 
-def _events(tx: Transaction, entry: Entry) -> Iterator[OutgoingEvent]:
+def _events(ctx: Context, tx: Transaction, entry: Entry) -> Iterator[OutgoingEvent]:
     if entry.kind == outbox.OUTCOME:
         yield from traces.outcome_events(tx, entry.refs or [])
     elif entry.payload is not None and entry.kind == outbox.CONNECTION:
         yield events.connection_event(msgspec.json.decode(entry.payload, type=ConnectionData), at=entry.created_at)
     elif entry.payload is not None and entry.kind == outbox.RUN:
         yield events.run_event(msgspec.json.decode(entry.payload, type=RunData), at=entry.created_at)
+    elif entry.payload is not None and entry.kind == outbox.ORDER:
+        told = msgspec.json.decode(entry.payload, type=OrderTold)
+        yield told.event(_personal(ctx, told, entry.sealed), at=entry.created_at)
     elif entry.payload is not None:
         yield events.feed_event(msgspec.json.decode(entry.payload, type=FeedData), at=entry.created_at)
+
+
+def _personal(ctx: Context, told: OrderTold, sealed: bytes | None) -> JsonObject:
+    """Return the personal data that goes with an order's event. Where no key opens it, the event goes without: others wait behind it."""
+    if sealed is None:
+        return {}
+    try:
+        opened: JsonObject = decode(ctx.vault.open(told.place, bytes(sealed)).reveal())
+    except FeedlineError as error:
+        log.error("order_event_without_personal_data", amazon_order_id=told.data.amazon_order_id, reason=str(error))  # noqa: TRY400
+        return {}
+    return opened

@@ -10,12 +10,16 @@ from worker.store import codec
 
 
 class Entry(NamedTuple):
-    """`refs` are the messages of an `outcome` entry; the other kinds carry their event's data as `payload`."""
+    """`refs` are the messages of an `outcome` entry; the other kinds carry their event's data as `payload`.
+
+    `sealed`: personal data that belongs into it; only an `order` has some.
+    """
 
     id: int
     kind: str
     refs: list[int] | None
     payload: str | None
+    sealed: bytes | None
     created_at: datetime
 
 
@@ -26,6 +30,7 @@ OUTCOME: Final = "outcome"
 FEED: Final = "feed"
 CONNECTION: Final = "connection"
 RUN: Final = "run"
+ORDER: Final = "order"
 
 
 def tell_outcomes(tx: Transaction, message_ids: Sequence[int], at: datetime) -> None:
@@ -33,13 +38,15 @@ def tell_outcomes(tx: Transaction, message_ids: Sequence[int], at: datetime) -> 
     tx.exec_driver_sql("INSERT INTO outbox (kind, refs, created_at) VALUES (%s, %s::bigint[], %s)", (OUTCOME, list(message_ids), at))
 
 
-def tell(tx: Transaction, kind: str, payload: JsonObject, at: datetime) -> None:
-    tx.exec_driver_sql("INSERT INTO outbox (kind, payload, created_at) VALUES (%s, %s::jsonb, %s)", (kind, codec.text(payload), at))
+def tell(tx: Transaction, kind: str, payload: JsonObject, at: datetime, *, sealed: bytes | None = None) -> None:
+    tx.exec_driver_sql(
+        "INSERT INTO outbox (kind, payload, sealed, created_at) VALUES (%s, %s::jsonb, %s, %s)", (kind, codec.text(payload), sealed, at)
+    )
 
 
 def oldest(tx: Transaction, at_most: int) -> list[Entry]:
     """Return the oldest entries."""
-    rows = tx.exec_driver_sql("SELECT id, kind, refs, payload::text, created_at FROM outbox ORDER BY id LIMIT %s", (at_most,))
+    rows = tx.exec_driver_sql("SELECT id, kind, refs, payload::text, sealed, created_at FROM outbox ORDER BY id LIMIT %s", (at_most,))
     return [Entry(*row) for row in rows]
 
 

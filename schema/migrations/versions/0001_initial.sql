@@ -267,6 +267,7 @@ CREATE TABLE outbox (
     refs           bigint[],
     payload        jsonb,
     created_at     timestamptz NOT NULL
+    sealed         bytea,                      -- sealed: personal data that belongs into the payload
 );
 
 -- Runs: imports, order pulls and re-syncs, by hand, by schedule or by message; each goes on step by step from its cursor.
@@ -340,21 +341,47 @@ CREATE TABLE amazon_order (
     amazon_order_id  text COLLATE "C" NOT NULL,
     status           text NOT NULL,
     purchased_at     timestamptz,
-    updated_at       timestamptz NOT NULL,     -- by Amazon
-    PRIMARY KEY (connection_id, amazon_order_id)
+    updated_at       timestamptz NOT NULL,     -- by Amazon: the order's version
+    closed_at        timestamptz,              -- when it was shipped whole, or cancelled
+    total            numeric,                  -- with the digits that Amazon gave it
+    currency         text,
+    reference_number text COLLATE "C",         -- what the template made of it
+    mapped           jsonb NOT NULL DEFAULT '{}', -- what the template made: target -> value, without personal data
+    personal         bytea,                    -- sealed: the personal data that the template made
+    erased_at        timestamptz,              -- when the personal data was erased, or came too late to be kept
+    unmapped         jsonb NOT NULL DEFAULT '[]', -- worker/core/orders.py: Unmapped
+    changes          integer NOT NULL DEFAULT 1, -- versions and corrections that were taken over; an event each
+    imported_at      timestamptz NOT NULL DEFAULT now(),
+    changed_at       timestamptz NOT NULL DEFAULT now(),
+    revisited_at     timestamptz,              -- when it was last asked for by its id, while it was pending
+    PRIMARY KEY (connection_id, amazon_order_id),
+    UNIQUE (connection_id, reference_number),
+    CHECK (personal IS NULL OR erased_at IS NULL)
 );
 
+CREATE INDEX amazon_order_to_erase ON amazon_order (closed_at) WHERE personal IS NOT NULL AND closed_at IS NOT NULL;
+CREATE INDEX amazon_order_pending ON amazon_order (connection_id) WHERE status IN ('PENDING', 'PENDING_AVAILABILITY');
+CREATE INDEX amazon_order_by_time ON amazon_order (connection_id, updated_at);
 CREATE TABLE amazon_order_item (
     connection_id         integer NOT NULL,
     amazon_order_id       text COLLATE "C" NOT NULL,
     amazon_order_item_id  text COLLATE "C" NOT NULL,
-    sku                   text COLLATE "C" NOT NULL, -- the upstream's, without the connection's prefix
+    sku                   text COLLATE "C",    -- the upstream's, without the connection's prefix; NULL: Amazon tells none
     quantity              integer NOT NULL,    -- ordered
     PRIMARY KEY (connection_id, amazon_order_id, amazon_order_item_id),
     FOREIGN KEY (connection_id, amazon_order_id) REFERENCES amazon_order ON DELETE CASCADE
 );
 
 -- Listings that Amazon reported for a connection's seller.
+-- Times whose updates of orders have been asked for and read to the end: one row, or one more for every gap.
+CREATE TABLE order_window (
+    connection_id  integer NOT NULL REFERENCES connection,
+    since          timestamptz NOT NULL,
+    until          timestamptz NOT NULL,       -- by Amazon's clock
+    PRIMARY KEY (connection_id, since),
+    CHECK (since <= until)
+);
+
 CREATE TABLE imported_listing (
     connection_id  integer NOT NULL REFERENCES connection,
     sku            text COLLATE "C" NOT NULL,  -- the upstream's, without the connection's prefix
