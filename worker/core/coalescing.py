@@ -244,6 +244,10 @@ def land(key: Key, landing: Sequence[tuple[Change, Fate | None]]) -> list[Settle
     unless something newer is pending already, the deletion of all of it included. Since everything lands at once, a message that
     was taken apart is whole again.
     """
+    if key.pending is None and len(landing) == 1:
+        change, fate = landing[0]
+        if fate is not None:
+            return _end_all(change, fate)  # nearly every key: all that was wanted of it comes to its end at once
     pending = Change({}, {}) if key.pending is None else key.pending
     listing = pending.facets.get(LISTING)
     deletion = listing if listing is not None and listing.value.cleared else None
@@ -279,6 +283,17 @@ def land(key: Key, landing: Sequence[tuple[Change, Fate | None]]) -> list[Settle
             settled.append(settle(message, open_.type, open_.published, open_.fates, open_.warnings))
     key.pending = pending if pending.messages else None
     return settled
+
+
+def _end_all(change: Change, fate: Fate) -> list[Settled]:
+    """End every message of *change*, each facet with *fate*."""
+    ends: dict[int, dict[str, Fate]] = {}
+    for facet, said in change.facets.items():
+        ends.setdefault(said.message, {})[facet] = fate
+    return [
+        settle(message, open_.type, open_.published, {**open_.fates, **ends[message]} if open_.fates else ends[message], open_.warnings)
+        for message, open_ in change.messages.items()
+    ]
 
 
 def confirm(key: Key, sent: Mapping[str, Value]) -> list[Settled]:

@@ -221,15 +221,11 @@ def _fate(verdict: Verdict, issues: tuple[Issue, ...]) -> Fate:
 
 def _with_number(settled: Settled, carriers: Mapping[int, frozenset[int]], fates: Mapping[int, Fate | None], feed: Feed) -> Settled:
     """Return *settled* with the feed message that decided it: of several the one with its outcome, or none if none was decided."""
-    deciding = [number for number, fate in fates.items() if fate is not None and settled.message in carriers[number]]
-    if not deciding:
-        return settled
-    number = next((number for number in deciding if _outcome(fates[number]) is settled.outcome), deciding[0])
-    return msgspec.structs.replace(settled, feed_id=feed.id, feed_message_id=number)
-
-
-def _outcome(fate: Fate | None) -> Outcome | None:
-    return None if fate is None else fate.outcome
+    decided = None
+    for number, fate in fates.items():
+        if fate is not None and settled.message in carriers[number] and (decided is None or fate.outcome is settled.outcome):
+            decided = number
+    return settled if decided is None else msgspec.structs.replace(settled, feed_id=feed.id, feed_message_id=decided)
 
 
 def _send_again(tx: Transaction, feed: Feed, undecided: Sequence[Landing], why: str, *, accepted: int, whole: bool) -> None:
