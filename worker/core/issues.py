@@ -210,6 +210,11 @@ FAULTS: Final = _catalogue(
         "Amazon failed to make the report {value}{reason}. Nothing was imported.",
         "Run the import again, some minutes later.",
     ),
+    Fault(
+        "REPORT_NOT_MADE",
+        "Amazon did not answer {limit} requests for a report, and lists none.",
+        "Run the import again, some minutes later.",
+    ),
     Fault("REPORT_OVERDUE", "Amazon has not finished the report {value} within {limit} hours.", "Run the import again."),
     Fault(
         "REPORT_EMPTY",
