@@ -76,6 +76,13 @@ class Database:
         with self.engine.begin() as tx:
             yield tx
 
+    @contextmanager
+    def session(self) -> Iterator[Transaction]:
+        """A connection of the caller's own, on which he begins one transaction after another; its temporary tables end with it."""
+        with self.engine.connect() as connection:
+            connection.detach()
+            yield connection
+
     def close(self) -> None:
         with self._lock:
             if self._engine is not None:

@@ -1,7 +1,8 @@
 """HTTP to Amazon: one connection pool a process, nothing repeated behind our back, nothing secret in an error."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final, Protocol
@@ -72,6 +73,20 @@ class Http:
             Unclear: no answer, or a part of one.
             Refused: the answer has more than *most_bytes*.
         """
+        with self.opened(operation, method, url, headers=headers, body=body, timeout=timeout) as response:
+            content = response.read(most_bytes + 1, decode_content=False)
+        if len(content) > most_bytes:
+            raise Refused(operation, f"the answer has more than {most_bytes} bytes", code="ANSWER_TOO_LARGE", status=response.status)
+        return Answer(response.status, response.headers, content)
+
+    @contextmanager
+    def opened(
+        self, operation: str, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None, timeout: urllib3.Timeout
+    ) -> Iterator[urllib3.BaseHTTPResponse]:
+        """Send once, and yield the answer whose body is yet to be read; it is never unpacked.
+
+        Raises: NotSent and Unclear as `send`, the latter also for what urllib3 raises in the block.
+        """
         began = self._clock.monotonic()
         status = "no_answer"
         try:
@@ -86,11 +101,13 @@ class Http:
                 preload_content=False,
                 decode_content=False,
             )
+            is_read = False
             try:
-                content = response.read(most_bytes + 1, decode_content=False)
+                yield response
+                is_read = response.closed or not response.length_remaining
             finally:
                 # A connection with a rest of the answer on it serves nobody.
-                response.close() if not response.closed and response.length_remaining else response.release_conn()
+                response.release_conn() if is_read else response.close()
             status = str(response.status)
         except (NewConnectionError, ConnectTimeoutError) as error:
             # Their texts name hosts and URLs; a presigned URL is a credential.
@@ -100,9 +117,6 @@ class Http:
             raise Unclear(operation, f"no answer ({type(error).__name__})") from None
         finally:
             self._observe(operation, status, self._clock.monotonic() - began)
-        if len(content) > most_bytes:
-            raise Refused(operation, f"the answer has more than {most_bytes} bytes", code="ANSWER_TOO_LARGE", status=response.status)
-        return Answer(response.status, response.headers, content)
 
     def close(self) -> None:
         with self._lock:

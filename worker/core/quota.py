@@ -44,6 +44,10 @@ PUBLISHED: Final[Mapping[str, Plan]] = {
     "getFeeds": Plan(0.0222, 10),
     "getFeedDocument": Plan(0.0222, 10),
     "cancelFeed": Plan(2, 15),
+    "createReport": Plan(0.0167, 15),
+    "getReport": Plan(2, 15),
+    "getReports": Plan(0.0222, 10),
+    "getReportDocument": Plan(0.0167, 15),
     "getListingsItem": Plan(5, 10),
     "searchListingsItems": Plan(5, 5),
     # The model says 10, Amazon's guide says 5: the smaller is safe.
