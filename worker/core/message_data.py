@@ -50,9 +50,9 @@ def _clean(text: str) -> str:
 
 
 Instant = Annotated[datetime, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
-Sku = Annotated[str, AfterValidator(_clean), Field(min_length=1, max_length=MOST_SKU_CHARACTERS)]
-ShortText = Annotated[str, AfterValidator(_clean), Field(max_length=MOST_SHIPMENT_CHARACTERS)]
-RequiredShortText = Annotated[str, AfterValidator(_clean), Field(min_length=1, max_length=MOST_SHIPMENT_CHARACTERS)]
+Sku = Annotated[str, Field(min_length=1, max_length=MOST_SKU_CHARACTERS), AfterValidator(_clean)]
+ShortText = Annotated[str, Field(max_length=MOST_SHIPMENT_CHARACTERS), AfterValidator(_clean)]
+RequiredShortText = Annotated[str, Field(min_length=1, max_length=MOST_SHIPMENT_CHARACTERS), AfterValidator(_clean)]
 Connection = Annotated[
     str,
     AfterValidator(_clean),

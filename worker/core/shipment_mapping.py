@@ -48,6 +48,9 @@ class ShipmentMapping:
             if isinstance(result, Issue):
                 faults.append(result)
             elif isinstance(result, Found):
+                if type(result.value) is str and result.value.isprintable():
+                    texts[name] = result.value
+                    continue
                 fault = _fault(result.value)
                 if fault is None:
                     texts[name] = text(result.value)

@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
+_VALUES: Final = bytes(code - ord("0") if chr(code) in "0123456789" else (code - 3) % 10 for code in range(256))
+"""What a character counts: a digit itself, a letter its ASCII code less three, modulo ten."""
+
 Check = Callable[[str], str]
 """Returns the check character of a serial."""
 
@@ -18,9 +21,9 @@ def mod10(evens: int, odds: int, *, from_the_right: bool = False) -> Check:
     """Return the check that multiplies positions 0, 2, 4 ... by *evens* and the others by *odds*, and fills up to a multiple of 10."""
 
     def check(serial: str) -> str:
-        characters = reversed(serial) if from_the_right else serial
-        total = sum(_digit(character) * (odds if at % 2 else evens) for at, character in enumerate(characters))
-        return str(-total % 10)
+        values = serial.encode("ascii").translate(_VALUES)
+        values = values[::-1] if from_the_right else values
+        return str(-(sum(values[::2]) * evens + sum(values[1::2]) * odds) % 10)
 
     return check
 
@@ -62,11 +65,6 @@ def mod_37_36(serial: str) -> str:
 def prefixed(check: Check, prefix: str) -> Check:
     """Return *check* of a serial to which *prefix* is added unless it begins with it already."""
     return lambda serial: check(serial if serial.startswith(prefix) else prefix + serial)
-
-
-def _digit(character: str) -> int:
-    """A letter counts as its ASCII code less three, modulo ten."""
-    return int(character) if character.isdigit() else (ord(character) - 3) % 10
 
 
 def _weighted(weights: Sequence[int], modulo: int, then: int, serial: str) -> str:
