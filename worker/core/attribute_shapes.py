@@ -46,6 +46,8 @@ class Selectors(NamedTuple):
 
 def instances(name: str, value: JsonValue, selectors: Selectors) -> list[Any]:
     """Return the instances of the attribute *name* for *value*: one, or one for each entry of a list."""
+    if type(value) is str and name not in MONEY_ATTRIBUTES:
+        return [{**selectors.of(name), _key(name): value}]
     entries = value if isinstance(value, list) else [value]
     return [entry if isinstance(entry, dict) else {**selectors.of(name), _key(name): _exact(name, entry)} for entry in entries]
 

@@ -138,8 +138,9 @@ def withheld(wanted: dict[str, Value], listing: Listing, offer: Offer) -> dict[s
 
 def is_guarded(listing: Listing, offer: Offer) -> bool:
     """Whether a quantity would turn the SKU merchant-fulfilled: Amazon fulfils it, and the quantity would be the merchant's own."""
-    amazon_fulfils = DEFAULT_CHANNEL not in listing.channels and any(code.startswith(AMAZONS_CHANNELS) for code in listing.channels)
-    return offer.guards_fba and amazon_fulfils and not offer.code.startswith(AMAZONS_CHANNELS)
+    if not offer.guards_fba or not listing.channels or DEFAULT_CHANNEL in listing.channels:
+        return False
+    return any(code.startswith(AMAZONS_CHANNELS) for code in listing.channels) and not offer.code.startswith(AMAZONS_CHANNELS)
 
 
 def sends_quantity(offer: Offer) -> bool:

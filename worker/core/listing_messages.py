@@ -43,7 +43,8 @@ def render(change: Change, confirmed: Mapping[str, Value], lead_time_said: int |
     if said.value.cleared:
         message = {"sku": listing.sku, "operationType": "DELETE"}
         return Patch(message, {}, {}, (), frozenset({LISTING}), frozenset(confirmed))
-    return _whole(change, confirmed, lead_time_said, listing, offer._replace(center=said.value.value.get("center")))
+    center = said.value.value.get("center")
+    return _whole(change, confirmed, lead_time_said, listing, offer if center is None else offer._replace(center=center))
 
 
 class Listed(NamedTuple):
@@ -84,7 +85,7 @@ def _whole(change: Change, confirmed: Mapping[str, Value], lead_time_said: int |
     dropped = withheld(wanted, listing, offer)
     attributes: dict[str, Any] = dict(document["attributes"])
     sent: dict[str, Value] = {}
-    for name in sorted((wanted.keys() | confirmed.keys()) - {LISTING} - _OFFER):
+    for name in sorted({name for name in (*wanted, *confirmed) if name not in _OFFER and name != LISTING}):
         _carry(name, change, confirmed, attributes, sent, dropped, offer)
     price = wanted.get(PRICE, confirmed.get(PRICE))
     if price is not None and (PRICE in wanted or not price.cleared):

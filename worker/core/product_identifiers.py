@@ -78,7 +78,9 @@ def identifier(value: JsonValue, *, field: str, kind: str | None) -> Identifier 
     named = kind or "product ID"
     if isinstance(value, bool) or not isinstance(value, str | int):
         return issue("PRODUCT_ID_INVALID", field=field, value=value, limit=named, reason="it must be text.")
-    compact = text(value).translate(_SEPARATORS).upper()
+    compact = text(value).upper()
+    if not compact.isalnum():
+        compact = compact.translate(_SEPARATORS)
     form = next((form for form in _FORMS_OF[kind] if form.pattern.match(compact)), None)
     if form is None:
         reason = _ANY_SHAPE if kind is None else _SHAPES[kind]

@@ -53,7 +53,7 @@ class Published(NamedTuple):
     facets: Facets
 
 
-@dataclass
+@dataclass(slots=True)
 class _Draft:
     """A listing under way: `facets` are those that inventory messages speak of, too; `problems` are faults and warnings."""
 
@@ -68,9 +68,13 @@ class _Draft:
     def shape(self, name: str, value: JsonValue) -> None:
         self.attributes[name] = attribute_shapes.instances(name, value, self.selectors)
 
+    def plain(self, name: str, value: str) -> None:
+        """Set an attribute that names no more than the marketplace."""
+        self.attributes[name] = [{"marketplace_id": self.selectors.marketplace_id, "value": value}]
+
     def said(self, found: Found) -> str | None:
         """Return the text that was found; anything else, and a blank one, is a fault."""
-        value = text(found.value) if isinstance(found.value, int) and not isinstance(found.value, bool) else found.value
+        value = text(found.value) if type(found.value) is int else found.value
         if isinstance(value, str) and value.strip():
             return value
         reason = "it is empty." if is_blank(value) else "it must be text."
@@ -79,7 +83,6 @@ class _Draft:
 
 
 class _Step(NamedTuple):
-    name: str
     resolve: Resolver
     draw: Callable[[_Draft, Found], None]
     empty: Callable[[_Draft], None]
@@ -93,7 +96,9 @@ class PublishTemplate:
         section = settings.publish_listings
         self._is_whole = section.requirements == "LISTING"
         sku = section.template.get(SKU)
-        self._sku = None if sku is None or not _is_mapped(sku) else self._resolver(SKU, sku)
+        # The message's own SKU was looked at when the message was read.
+        is_own = sku is None or not _is_mapped(sku) or (sku.way is Way.FIELD and sku.field == SKU and not sku.rules)
+        self._sku = None if sku is None or is_own else self._resolver(SKU, sku)
         self._steps = tuple(self._step(name, spec) for name, spec in section.template.items() if name != SKU and _is_mapped(spec))
         self._asks_product_type = PRODUCT_TYPE not in section.template
         center = section.fulfillment_center_id
@@ -104,15 +109,15 @@ class PublishTemplate:
     def publish(self, data: JsonObject, marketplace: Marketplace) -> Published:
         """Return what the template makes of *data*, a listing message's. A deletion says nothing but its SKU."""
         sku = self._own_sku(data)
-        faults: tuple[Issue, ...] = (sku,) if isinstance(sku, Issue) else ()
+        faults = [sku] if isinstance(sku, Issue) else []
         said_sku = None if isinstance(sku, Issue) else sku
         if data.get("operation") == DELETE:
-            return Published(said_sku, Facets({LISTING: Value(cleared=True)}, faults=faults))
+            return Published(said_sku, Facets({LISTING: Value(cleared=True)}, faults=tuple(faults)))
         draft = self._drawn(data, marketplace)
-        values = {LISTING: self._listing(draft), **draft.facets}
-        faults += tuple(problem for problem in draft.problems if problem.severity is Severity.ERROR)
-        warnings = tuple(problem for problem in draft.problems if problem.severity is not Severity.ERROR)
-        return Published(said_sku, Facets(values, warnings, faults))
+        warnings: list[Issue] = []
+        for problem in draft.problems:
+            (faults if problem.severity is Severity.ERROR else warnings).append(problem)
+        return Published(said_sku, Facets({LISTING: self._listing(draft), **draft.facets}, tuple(warnings), tuple(faults)))
 
     def _own_sku(self, data: JsonObject) -> str | Issue:
         if self._sku is None:
@@ -133,12 +138,12 @@ class PublishTemplate:
     def _drawn(self, data: JsonObject, marketplace: Marketplace) -> _Draft:
         language_tag = self._settings.language_tag or marketplace.language_tag
         draft = _Draft(data, marketplace, Selectors(marketplace.id, language_tag, marketplace.currency))
-        for step in self._steps:
-            result = step.resolve(data)
-            if isinstance(result, Found):
-                step.draw(draft, result)
+        for resolve, draw, empty in self._steps:
+            result = resolve(data)
+            if type(result) is Found:
+                draw(draft, result)
             elif result is Absent.EMPTIED:
-                step.empty(draft)
+                empty(draft)
             elif isinstance(result, Issue):
                 draft.problems.append(result)
         if self._asks_product_type and not is_blank(data.get(PRODUCT_TYPE)):
@@ -157,7 +162,7 @@ class PublishTemplate:
         center = self._center(draft.data)
         if not is_blank(center):
             listing["center"] = text(center)
-        listing["digest"] = blake2b(encode(listing, canonical=True), digest_size=12).hexdigest()
+        listing["digest"] = blake2b(encode(listing), digest_size=12).hexdigest()
         return Value(listing)
 
     def _resolver(self, name: str, spec: Spec) -> Resolver:
@@ -189,7 +194,6 @@ class PublishTemplate:
             PRODUCT_TYPE: lambda _: None,
         }
         return _Step(
-            name,
             resolve,
             draws.get(name, partial(_attribute, name=name)),
             empties.get(name, partial(_emptied, name=amazons, is_sent=is_sent)),
@@ -246,10 +250,10 @@ def _product_id(draft: _Draft, found: Found) -> None:
     if isinstance(known, Issue):
         draft.problems.append(known)
     elif known.kind == ASIN:
-        draft.shape("merchant_suggested_asin", known.value)
+        draft.plain("merchant_suggested_asin", known.value)
     else:
-        selectors = draft.selectors.of("externally_assigned_product_identifier")
-        draft.attributes["externally_assigned_product_identifier"] = [{**selectors, "type": known.kind.lower(), "value": known.value}]
+        instance = {"marketplace_id": draft.selectors.marketplace_id, "type": known.kind.lower(), "value": known.value}
+        draft.attributes["externally_assigned_product_identifier"] = [instance]
         draft.problems.append(issue("MATCHED_BY_IDENTIFIER", field=found.field, value=known.value, limit=known.kind))
 
 
@@ -259,7 +263,7 @@ def _condition(draft: _Draft, found: Found) -> None:
         return
     word = CONDITIONS.get(said, said)
     if word in CONDITION_WORDS:
-        draft.shape("condition_type", word)
+        draft.plain("condition_type", word)
         return
     near = next((each for each in (*CONDITIONS, *CONDITION_WORDS) if folded(each) == folded(said)), None)
     hint = "" if near is None else f": {near!r} differs only by case or spacing"
