@@ -88,6 +88,13 @@ CATALOGUE: Final[Mapping[str, Metric]] = {
         Metric("feedline_authorization_ok", _G, ("connection",), "1 while the seller's authorisation is good, else 0.", source=_DB),
         # The fleet
         Metric("feedline_runs_total", _C, ("connection", "kind", "state"), "Runs of imports and order pulls that ended."),
+        Metric(
+            "feedline_orders_covered_seconds",
+            _G,
+            ("connection",),
+            "Age of the newest instant up to which all updates of orders have been asked for; of connections that get them by schedule.",
+            source=_DB,
+        ),
         Metric("feedline_outbox_lag_seconds", _G, (), "Age of the oldest event that is not yet published.", source=_DB),
         Metric("feedline_leader", _G, (), "1 in the instance whose conductor leads, else 0."),
         Metric("feedline_build_info", _G, ("version",), "Always 1; the label names the version."),

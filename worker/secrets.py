@@ -50,6 +50,7 @@ class Vault:
                 )
         if not keys:
             raise UsageError("FEEDLINE_SECRET_KEYS is empty. Make a key with: feedline settings --new-key")
+        self._newest = Fernet(keys[0])
         self._fernet = MultiFernet([Fernet(key) for key in keys])
 
     def __repr__(self) -> str:
@@ -69,6 +70,17 @@ class Vault:
         if found != place:
             raise FeedlineError(f"{place} holds the ciphertext of another row. Apply the connection file again.")
         return Secret(text)
+
+    def renewed(self, sealed: bytes) -> bytes | None:
+        """Return *sealed* under the newest key, bound to the same place; None when it is under that already.
+
+        Raises: InvalidToken when no key fits.
+        """
+        try:
+            self._newest.decrypt(sealed)
+        except InvalidToken:
+            return self._fernet.rotate(sealed)
+        return None
 
 
 def new_key() -> str:

@@ -43,6 +43,12 @@ COMMANDS: Final = (
     ),
     Entry("runs", "ops.cli.runs:runs", "List the runs, by hand and by schedule.", 'feedline runs --connection "US shop"'),
     Entry("feeds", "ops.cli.feeds:app", "List the feeds, or show one.", "feedline feeds show 42"),
+    Entry(
+        "orders",
+        "ops.cli.orders:app",
+        "List the imported orders, or show one with its personal data.",
+        'feedline orders --connection "US shop"',
+    ),
     Entry("rejected", "ops.cli.rejected:app", "List the refused deliveries, or show one.", "feedline rejected list"),
     Entry(
         "connection",
@@ -74,6 +80,7 @@ COMMANDS: Final = (
         "Explain carriers, or try another setting on stored shipments.",
         "feedline carrier explain 1ZXX3150YW44070023",
     ),
+    Entry("keys", "ops.cli.keys:app", "Look after the keys that secrets and personal data are sealed under.", "feedline keys rotate"),
     Entry("db", "ops.cli.db:app", "Look after the database's schema.", "feedline db upgrade"),
     Entry(
         "settings", "ops.cli.settings:settings", "List every setting with its value, default and meaning.", "feedline settings --new-key"

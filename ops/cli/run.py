@@ -27,9 +27,10 @@ NOBODY_SECONDS: Final = 10
 
 
 def run(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="sync-listings or sync-orders.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="get-orders, sync-listings or sync-orders.")],
     *,
     connection: Annotated[str, typer.Option(help="The connection's name.")],
+    order: Annotated[str | None, typer.Option(metavar="ID", help="get-orders: only this order, by Amazon's order id.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end, and show how far it is.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -39,16 +40,19 @@ def run(
     the kind is under way, and for a connection that is paused or not authorised. Exit code 1, too, when the run that was waited for
     has failed. Whoever stops waiting does not stop the run.
     """
-    from worker.core.runs import Trigger
+    from worker.core.runs import RunKind, Trigger
     from worker.steps.run import RUN_STEPS, RunRefused, ask
     from worker.store import runs
 
     if kind not in RUN_STEPS:
         raise UsageError(f"There is no run {kind!r}. Say one of: {', '.join(RUN_STEPS)}.")
+    if order is not None and kind != RunKind.GET_ORDERS:
+        raise UsageError(f"--order goes with {RunKind.GET_ORDERS}.")
+    arguments = {} if order is None else {"order": order}
     with database() as opened:
         try:
             with opened.begin() as tx:
-                run_id = ask(tx, connection, kind, Trigger.MANUAL)
+                run_id = ask(tx, connection, kind, Trigger.MANUAL, arguments=arguments)
         except RunRefused as refused:
             if not as_json:
                 raise

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from worker.core.issues import Issue, issue
-from worker.core.json import JsonObject, JsonValue, decode
+from worker.core.json import JsonObject, JsonValue, decode, encode
 from worker.core.mapping import Absent, Found, Resolver, resolver
 from worker.core.message_data import instant
 from worker.core.order_spellings import items_of, today
@@ -217,18 +217,27 @@ def _blocks(field: str) -> frozenset[Block]:
 
 
 def _made(target: str, result: Found, unmapped: list[Unmapped]) -> JsonValue:
-    if target != TOTAL:
-        return _exact(result.value)
-    amount = _amount(result.value)
-    if amount is None:
+    value = _amount(result.value) if target == TOTAL else _exact(result.value)
+    if value is None or not _can_be_kept(value):
         unmapped.append(Unmapped(target, result.field, "FIELD_INVALID"))
-    return amount
+        return None
+    return value
+
+
+def _can_be_kept(value: JsonValue) -> bool:
+    """Whether *value* can be written as JSON, and stored: Postgres has no NUL, and a nesting has its limit."""
+    try:
+        return b"\\u0000" not in encode(value)
+    except TypeError:
+        return False
 
 
 def _exact(value: JsonValue) -> JsonValue:
-    """Return *value* with its decimals as text, which no reader puts through binary floats."""
+    """Return *value* with its decimals as text, which no reader puts through binary floats; and integers of more than 64 bits."""
     if isinstance(value, Decimal):
         return format(value, "f") if abs(value.adjusted()) < _MOST_DIGITS else str(value)
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return str(value)
     if isinstance(value, Mapping):
         return {name: _exact(each) for name, each in value.items()}
     return [_exact(each) for each in value] if isinstance(value, list) else value
@@ -286,6 +295,7 @@ def _amount(value: JsonValue) -> str | None:
 
 
 _MOST_DIGITS: Final = 60
+_MOST_BITS: Final = 63
 _MOST_PIECES: Final = 2**31 - 1
 
 

@@ -35,7 +35,16 @@ def read(engine: Engine) -> list[Reading]:
     """Return all gauges that Postgres knows. Raises SQLAlchemy's errors when it cannot be asked."""
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as tx:
         tx.execute(text(f"SET LOCAL statement_timeout = {COUNT_MILLISECONDS}; SET LOCAL max_parallel_workers_per_gather = 0"))
-        return [*_waiting(tx), *_oldest_waiting(tx), *_held(tx), *_feeds(tx), *_oldest_feeds(tx), *_accounts(tx), *_outbox(tx)]
+        return [
+            *_waiting(tx),
+            *_oldest_waiting(tx),
+            *_held(tx),
+            *_feeds(tx),
+            *_oldest_feeds(tx),
+            *_accounts(tx),
+            *_orders(tx),
+            *_outbox(tx),
+        ]
 
 
 # Only the kind `listings` is ever unlinked; key_unlinked does not hold the kind, and reading it would cost the whole row.
@@ -142,6 +151,19 @@ def _accounts(tx: Connection) -> Iterator[Reading]:
         for name in names.get(left.account_id, ()):
             yield Reading("feedline_quota_tokens", (name, left.operation), left.tokens)
             yield Reading("feedline_quota_wait_seconds", (name, left.operation), left.wait_seconds)
+
+
+# The first window ends where the first gap begins. Nothing covered yet: since the connection was applied.
+_ORDERS: Final = text("""
+    SELECT c.name, extract(epoch FROM now() - coalesce(
+               (SELECT min(w.until) FROM order_window w WHERE w.connection_id = c.id), c.applied_at))::float8
+      FROM schedule s JOIN connection c ON c.id = s.connection_id
+     WHERE s.kind = 'get-orders' AND s.every IS NOT NULL AND NOT c.paused""")
+
+
+def _orders(tx: Connection) -> Iterator[Reading]:
+    for name, seconds in tx.execute(_ORDERS):
+        yield Reading("feedline_orders_covered_seconds", (name,), max(0.0, seconds))
 
 
 _OUTBOX: Final = text("SELECT extract(epoch FROM now() - created_at)::float8 FROM outbox ORDER BY id LIMIT 1")

@@ -329,7 +329,7 @@ def shown(tx: Transaction, vault: Vault, amazon_order_id: str, *, connection: st
         f"{_SHOWN} WHERE o.amazon_order_id = %(id)s AND (%(connection)s::text IS NULL OR c.name = %(connection)s) ORDER BY c.name",
         {"id": amazon_order_id, "connection": connection},
     ).all()
-    return [_shown(row) | {"personal": _revealed(vault, row)} for row in rows]
+    return [_shown(row, _revealed(vault, row)) for row in rows]
 
 
 def _revealed(vault: Vault, row: Sequence[Any]) -> Mapping[str, JsonValue]:
@@ -340,7 +340,7 @@ def _revealed(vault: Vault, row: Sequence[Any]) -> Mapping[str, JsonValue]:
     return opened
 
 
-def _shown(row: Sequence[Any]) -> dict[str, Any]:
+def _shown(row: Sequence[Any], revealed: Mapping[str, JsonValue] | None = None) -> dict[str, Any]:
     name, order_id, status, purchased_at, updated_at, closed_at, total, currency, mapped, unmapped, personal, *rest = row
     erased_at, imported_at, changed_at, changes, _, items = rest
     return {
@@ -353,7 +353,7 @@ def _shown(row: Sequence[Any]) -> dict[str, Any]:
         "total": total,
         "currency": currency,
         "items": decode(items),
-        "mapped": decode(mapped),
+        "mapped": {**decode(mapped), **(revealed or {})},
         "unmapped": decode(unmapped),
         "has_personal_data": personal is not None,
         "personal_data_erased_at": erased_at,
