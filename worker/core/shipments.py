@@ -32,7 +32,7 @@ EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 MOST_ITEM_ID_DIGITS: Final = 20
 """Source: AmazonOrderItemCode in Amazon's feed schema. One other id fails the feed for everybody (code 25)."""
 
-_OF_THE_PARCEL: Final = ("carrier", "method", "tracking_number", "shipped_at")
+_OF_THE_PARCEL: Final = frozenset({"carrier", "method", "tracking_number", "shipped_at"})
 
 
 class Shipment(NamedTuple):
@@ -110,8 +110,8 @@ def _mixed(data: JsonObject) -> tuple[Issue, ...]:
     return tuple(
         issue("PARCELS_MIXED", field=f"items.{place}.{name}", value=item[name])
         for place, item in enumerate(data["items"])
-        for name in _OF_THE_PARCEL
-        if item.get(name) is not None and item[name] != data.get(name)
+        for name in sorted(item.keys() & _OF_THE_PARCEL)
+        if item[name] is not None and item[name] != data.get(name)
     )
 
 
@@ -147,7 +147,7 @@ class _Bundle:
 
 def _values(data: JsonObject, parcel: str, how: Parcel, own_sku: Callable[[str], str]) -> tuple[Mapping[str, Value], tuple[Issue, ...]]:
     """Return the facets of the parcel's items, or their faults. *how*: the parcel without what is in it."""
-    lines: Counter[tuple[str | None, str | None]] = Counter()
+    lines: dict[tuple[str | None, str | None], int] = {}
     bundles: dict[str, _Bundle] = {}
     faults: list[Issue] = []
     for place, item in enumerate(data["items"]):
@@ -158,7 +158,8 @@ def _values(data: JsonObject, parcel: str, how: Parcel, own_sku: Callable[[str],
             reason = f"Amazon's order item ids are digits, at most {MOST_ITEM_ID_DIGITS}."
             faults.append(issue("FIELD_INVALID", field=f"{field}.amazon_order_item_id", value=item_id, reason=reason))
         elif bundle is None:
-            lines[item_id, None if item_id is not None else own_sku(item["sku"])] += item["quantity"]
+            what = (item_id, None if item_id is not None else own_sku(item["sku"]))
+            lines[what] = lines.get(what, 0) + item["quantity"]
         else:
             faults += bundles.setdefault(item_id, _Bundle(own_sku)).add(item, field)
     for item_id, each in bundles.items():
