@@ -349,12 +349,13 @@ def issue(code: str, *, field: str | None = None, value: object = None, **words:
     Raises: KeyError for a code that is not in `FAULTS`, or a template word that was not given.
     """
     fault = FAULTS[code]
-    given = {"field": field, "value": None if value is None else shown(value), **{k: shown(v) for k, v in words.items()}}
+    told = None if value is None else shown(value)
+    given = {"field": field, "value": told, **{k: shown(v) for k, v in words.items()}}
     return Issue(
         code=code,
         message=fault.says.format_map(given),
         severity=fault.severity,
         field=field,
-        value=None if value is None else shown(value),
+        value=told,
         remedy=fault.do.format_map(given),
     )

@@ -76,7 +76,7 @@ def identifier(value: JsonValue, *, field: str, kind: str | None) -> Identifier 
     *field*: where the message has it. *kind*: ASIN, UPC, EAN or ISBN; None: the value tells.
     """
     named = kind or "product ID"
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if type(value) is not str and type(value) is not int:
         return issue("PRODUCT_ID_INVALID", field=field, value=value, limit=named, reason="it must be text.")
     compact = text(value).upper()
     if not compact.isalnum():

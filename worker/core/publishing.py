@@ -16,7 +16,7 @@ from worker.core.facets import HANDLING_TIME, LISTING, PRICE, QUANTITY, Facets, 
 from worker.core.issues import Issue, Severity, issue
 from worker.core.json import JsonObject, JsonValue, encode
 from worker.core.mapping import CONDITIONS, Absent, Found, Resolver, Result, reader, resolver
-from worker.core.marketplaces import Marketplace
+from worker.core.marketplaces import MARKETPLACES, Marketplace
 from worker.core.product_identifiers import ASIN, identifier
 from worker.core.rules import is_blank, text
 from worker.core.targets import Spec, TemplateKind, Way
@@ -94,6 +94,8 @@ class PublishTemplate:
     def __init__(self, settings: "ConnectionSettings") -> None:
         self._settings = settings
         section = settings.publish_listings
+        marketplace = MARKETPLACES[settings.marketplace_id]
+        self._selectors = Selectors(marketplace.id, settings.language_tag or marketplace.language_tag, marketplace.currency)
         self._is_whole = section.requirements == "LISTING"
         sku = section.template.get(SKU)
         # The message's own SKU was looked at when the message was read.
@@ -136,8 +138,7 @@ class PublishTemplate:
         return sku
 
     def _drawn(self, data: JsonObject, marketplace: Marketplace) -> _Draft:
-        language_tag = self._settings.language_tag or marketplace.language_tag
-        draft = _Draft(data, marketplace, Selectors(marketplace.id, language_tag, marketplace.currency))
+        draft = _Draft(data, marketplace, self._selectors)
         for resolve, draw, empty in self._steps:
             result = resolve(data)
             if type(result) is Found:
