@@ -5,6 +5,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from ops.cli.compare import compare
 from ops.cli.output import Cell, Json, emit, note, say, table
 from ops.cli.publish import full_type, lines, opened
 from ops.cli.reading import reading
@@ -26,18 +27,38 @@ SOURCE: Final = "feedline-preview"
 
 
 def preview(
-    message_type: Annotated[str, typer.Argument(metavar="TYPE", help="inventory or listing.")],
+    message_type: Annotated[str, typer.Argument(metavar="TYPE", help="inventory or listing; with --last also shipment.")],
     *,
     connection: Annotated[str, typer.Option(help="The connection through whose template the messages go, whichever they name.")],
-    file: Annotated[str, typer.Option("-f", "--file", help="One message a line: CloudEvents, or their bare data. -: standard input.")],
+    file: Annotated[
+        str | None, typer.Option("-f", "--file", help="One message a line: CloudEvents, or their bare data. -: standard input.")
+    ] = None,
+    last: Annotated[
+        int | None,
+        typer.Option("--last", min=1, help="In place of a file: the original's last so many messages, through both connections."),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option("--against", help="With --last: the original. Default: what the connection was duplicated from.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Render and explain a file of messages as the worker would. Nothing is written, and nothing is sent.
+    """Render and explain messages as the worker would. Nothing is written, and nothing is sent.
 
-    Each line is looked at alone: what its template makes of it, every fault with its remedy, what is known to stand at Amazon
-    already, and the feed message that would go. Exit code 1 when some line is invalid.
+    A file: each line is looked at alone: what its template makes of it, every fault with its remedy, what is known to stand at
+    Amazon already, and the feed message that would go. Exit code 1 when some line is invalid.
+
+    --last N: the last stored messages of the original go through it and through the connection, and the difference of what would be
+    sent is printed: the safe test before a change of templates, rules or settings.
     """
     type_ = full_type(message_type)
+    if (file is None) == (last is None):
+        raise UsageError("Say which messages: -f FILE, or --last N.")
+    if last is not None:
+        compare(type_, connection, against, last, as_json=as_json)
+        return
+    if against is not None:
+        raise UsageError("--against goes with --last.")
+    assert file is not None
     if type_ == full_type("shipment"):
         raise UsageError("What a shipment becomes depends on its order and its other parcels. Say inventory or listing.")
     counts: dict[str, int] = {}

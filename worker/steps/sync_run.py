@@ -14,23 +14,18 @@ import structlog
 from worker import metrics
 from worker.context import Context
 from worker.core import resync as core
-from worker.core import wire_json
 from worker.core.coalescing import Arrival, Key, coalesce
 from worker.core.connections import Connection
-from worker.core.facets import Facets
 from worker.core.feed_formats import FORMATS
 from worker.core.ids import MessageId
 from worker.core.issues import issue
 from worker.core.json import JsonObject
 from worker.core.kinds import Kind
-from worker.core.messages import Invalid, Message, read
-from worker.core.ordering import version
 from worker.core.outcomes import Outcome, Settled
 from worker.core.runs import Again, Done, StepResult
 from worker.core.trace import hold_reason
-from worker.core.wire import Event
 from worker.database import Transaction
-from worker.steps.stage import Mapped, mapped
+from worker.steps.map_again import MappedAgain, mapped_again
 from worker.store import codec, connections, flights, keys, lanes, messages, outcomes, resync, runs, shipments
 from worker.store.keys import KeyName
 from worker.store.resync import Standing, Stored
@@ -101,7 +96,7 @@ def _map_pending(ctx: Context, run: Run, connection: Connection, kind: Kind) -> 
         for name, row in rows.items():
             waiting = [] if row.key.pending is None else sorted(row.key.pending.messages.keys() & log_rows.keys())
             for message in waiting:
-                again = _again(log_rows[message], connection, now)
+                again = mapped_again(log_rows[message], connection, now)
                 if again is None:
                     continue
                 settled += _remap(row.key, name.key, again)
@@ -120,53 +115,7 @@ def _map_pending(ctx: Context, run: Run, connection: Connection, kind: Kind) -> 
     return Again(cursor=cursor, summary=summary)
 
 
-class _Again(NamedTuple):
-    """A stored message with what the settings now make of it."""
-
-    stored: Stored
-    message: Message
-    mapped: Mapped
-    arrival: Arrival
-
-
-def _again(stored: Stored, connection: Connection, now: datetime) -> _Again | None:
-    """Return the stored message as it is mapped now; None where it was never valid, whatever the settings."""
-    attributes = {
-        "specversion": "1.0",
-        "id": stored.external_id,
-        "source": stored.source,
-        "type": stored.type,
-        "time": None if stored.time is None else stored.time.isoformat(),
-        "sequence": stored.sequence,
-        "traceparent": stored.traceparent,
-    }
-    try:
-        data = wire_json.read(stored.body)
-    except wire_json.Unreadable:
-        return None
-    message = read(Event(attributes=attributes, data=data, original=b"", content_type=None), now=now)
-    if isinstance(message, Invalid):
-        return None
-    made = mapped(message, connection, now)
-    return _Again(stored, message, made, _arrival(stored, message, made.facets))
-
-
-def _arrival(stored: Stored, message: Message, facets: Facets) -> Arrival:
-    time = message.time or stored.received_at
-    return Arrival(
-        message=stored.id,
-        source=message.source,
-        type=message.type,
-        version=version(message.sequence, time),
-        published=time.timestamp(),
-        facets=facets.values,
-        warnings=facets.warnings,
-        topic=facets.topic,
-        nothing=facets.nothing,
-    )
-
-
-def _remap(key: Key, name: str, again: _Again) -> list[Settled]:
+def _remap(key: Key, name: str, again: MappedAgain) -> list[Settled]:
     faults = again.mapped.facets.faults
     if not faults and again.mapped.key != name:
         faults = (issue("SKU_REMAPPED", field="sku", value=again.mapped.key),)
@@ -196,25 +145,25 @@ def _send_refused(ctx: Context, run: Run, connection: Connection, kind: Kind) ->
 
 def _by_key(
     tx: Transaction, connection: Connection, kind: Kind, found: Sequence[int], until: int, now: datetime
-) -> dict[str, list[_Again]]:
+) -> dict[str, list[MappedAgain]]:
     """Return the refused messages of keys whose newest one is among *found*: a key is looked at once, with all that was refused of it."""
     first = _mapped_validly(resync.stored(tx, found), connection, now)
     names = {again.mapped.key for again in first.values()}
     others = set(resync.refused_of_keys(tx, connection.id, kind, names, until)) - first.keys()
     everything = {**first, **_mapped_validly(resync.stored(tx, others), connection, now)}
-    by_key: dict[str, list[_Again]] = {}
+    by_key: dict[str, list[MappedAgain]] = {}
     for _, again in sorted(everything.items()):
         by_key.setdefault(again.mapped.key, []).append(again)
     return {key: group for key, group in by_key.items() if key in names and group[-1].stored.id <= found[-1]}
 
 
-def _mapped_validly(stored: Mapping[int, Stored], connection: Connection, now: datetime) -> dict[int, _Again]:
-    made = ((id_, _again(each, connection, now)) for id_, each in stored.items())
+def _mapped_validly(stored: Mapping[int, Stored], connection: Connection, now: datetime) -> dict[int, MappedAgain]:
+    made = ((id_, mapped_again(each, connection, now)) for id_, each in stored.items())
     return {id_: again for id_, again in made if again is not None and not again.mapped.facets.faults}
 
 
 def _sent_again(
-    tx: Transaction, run: Run, connection: Connection, by_key: Mapping[str, Sequence[_Again]], kind: Kind, now: datetime
+    tx: Transaction, run: Run, connection: Connection, by_key: Mapping[str, Sequence[MappedAgain]], kind: Kind, now: datetime
 ) -> tuple[int, list[Settled]]:
     """Publish what would now go otherwise, as messages of Feedline's own. Return how many, and the messages that end by it."""
     rows = keys.lock(tx, (KeyName(connection.id, kind, key) for key in by_key))
@@ -227,7 +176,7 @@ def _sent_again(
     ]
     refused = resync.refused_digests(tx, carried)
     render = FORMATS[kind].renderer(connection, now)
-    going: list[tuple[str, _Again, Mapping[str, Any]]] = []
+    going: list[tuple[str, MappedAgain, Mapping[str, Any]]] = []
     for name, row in rows.items():
         standing = _standing(row.key, by_key[name.key])
         apart = core.alone(row.key, (arrival for _, arrival in standing))
@@ -235,21 +184,23 @@ def _sent_again(
         if core.differs(digests, refused.get(name.key, ())):
             going += ((name.key, again, arrival.facets) for again, arrival in standing)
     settled: list[Settled] = []
+    sent: list[_SentAgain] = []
     for (key, again, facets), id_ in zip(going, messages.new_ids(tx, len(going)), strict=True):
         notice = issue("SENT_AGAIN", value=again.stored.external_id, reason=again.stored.source, limit=run.id)
         arrival = core.sent_again(again.arrival, facets, id_, notice, now)
         settled += coalesce(rows[KeyName(connection.id, kind, key)].key, arrival)
-        _log(tx, run, connection, again, arrival, now)
-        resync.add(tx, run.id, [(id_, key)])
+        sent.append(_SentAgain(id_, key, again, arrival))
+    if sent:
+        _log(tx, run, connection, sent, now)
     keys.save(tx, rows.values(), now)
     _end(tx, connection, settled, now)
     return len(going), settled
 
 
-def _standing(key: Key, group: Sequence[_Again]) -> list[tuple[_Again, Arrival]]:
+def _standing(key: Key, group: Sequence[MappedAgain]) -> list[tuple[MappedAgain, Arrival]]:
     """Return what still stands of refused messages, the oldest first: nothing newer was said of it, nor refused."""
     said: set[str] = set()
-    standing: list[tuple[_Again, Arrival]] = []
+    standing: list[tuple[MappedAgain, Arrival]] = []
     for again in reversed(group):
         topic = again.arrival.topic
         facets = {facet: value for facet, value in core.standing(key, again.arrival).items() if (topic or facet) not in said}
@@ -259,30 +210,45 @@ def _standing(key: Key, group: Sequence[_Again]) -> list[tuple[_Again, Arrival]]
     return standing[::-1]
 
 
-def _log(tx: Transaction, run: Run, connection: Connection, again: _Again, arrival: Arrival, now: datetime) -> None:
-    id_ = MessageId(arrival.message)
-    external_id = f"{run.id}-{again.stored.id}"
-    messages.register(tx, [messages.Identity(core.SOURCE, external_id, id_, again.message.digest)])
-    made, shipment = again.mapped, again.mapped.shipment
-    logged = messages.LoggedMessage(
-        id_,
+class _SentAgain(NamedTuple):
+    """A message of Feedline's own, with the refused one whose content it has."""
+
+    id: MessageId
+    key: str
+    again: MappedAgain
+    arrival: Arrival
+
+
+def _log(tx: Transaction, run: Run, connection: Connection, sent: Sequence[_SentAgain], now: datetime) -> None:
+    names = [f"{run.id}-{each.again.stored.id}" for each in sent]
+    identities = (messages.Identity(core.SOURCE, name, each.id, each.again.message.digest) for name, each in zip(names, sent, strict=True))
+    messages.register(tx, list(identities))
+    messages.log(tx, (_logged(connection, name, each, now) for name, each in zip(names, sent, strict=True)))
+    told = ((each.id, each.again.mapped.shipment) for each in sent)
+    rows = [shipments.ShipmentRow(id_, connection.id, *shipment, connection.revision) for id_, shipment in told if shipment is not None]
+    if rows:
+        shipments.record(tx, rows)
+    resync.add(tx, run.id, ((each.id, each.key) for each in sent))
+
+
+def _logged(connection: Connection, name: str, each: _SentAgain, now: datetime) -> messages.LoggedMessage:
+    shipment = each.again.mapped.shipment
+    return messages.LoggedMessage(
+        each.id,
         now,
         core.SOURCE,
-        external_id,
-        again.stored.type,
+        name,
+        each.again.stored.type,
         connection.name,
         connection.id,
-        made.key if shipment is None else shipment.parcel,
-        messages.array_of(tuple(arrival.facets)),
+        each.key if shipment is None else shipment.parcel,
+        messages.array_of(tuple(each.arrival.facets)),
         None,
         None,
-        again.stored.traceparent,
-        codec.text(arrival.warnings),
-        again.stored.body,
+        each.again.stored.traceparent,
+        codec.text(each.arrival.warnings),
+        each.again.stored.body,
     )
-    messages.log(tx, [logged])
-    if shipment is not None:
-        shipments.record(tx, [shipments.ShipmentRow(id_, connection.id, *shipment, connection.revision)])
 
 
 # --- how it ends ---------------------------------------------------------------------------------------------------------------

@@ -116,8 +116,8 @@ _SET_CREDENTIALS: Final = text("""
     UPDATE account SET client_secret = :client_secret, refresh_token = :refresh_token WHERE id = :id""")
 _SET_USAGE_PLANS: Final = text("UPDATE account SET usage_plans = CAST(:usage_plans AS jsonb) WHERE id = :id")
 _NEW_CONNECTION: Final = text("""
-    INSERT INTO connection (name, account_id, marketplace_id, settings, paused)
-    VALUES (:name, :account_id, :marketplace_id, CAST(:settings AS jsonb), :paused)""")
+    INSERT INTO connection (name, account_id, marketplace_id, settings, paused, copy_of)
+    VALUES (:name, :account_id, :marketplace_id, CAST(:settings AS jsonb), :paused, :copy_of)""")
 _CHANGE: Final = text("""
     UPDATE connection SET account_id = :account_id, marketplace_id = :marketplace_id, settings = CAST(:settings AS jsonb),
            revision = revision + 1, applied_at = now()
@@ -129,6 +129,7 @@ _FORGET_AVAILABILITY: Final = text("""
     UPDATE key_state SET confirmed = confirmed - 'quantity' - 'handling_time' WHERE connection_id = :id AND confirmed <> '{}'""")
 
 _PAUSE: Final = text("UPDATE connection SET paused = :paused WHERE name = :name AND paused <> :paused")
+_COPY_OF: Final = text("SELECT copy_of FROM connection WHERE id = :id")
 _EXISTS: Final = text("SELECT EXISTS (SELECT FROM connection WHERE name = :name)")
 
 
@@ -217,6 +218,7 @@ def _create(tx: Transaction, each: ParsedConnection, account_id: AccountId) -> N
             "marketplace_id": each.settings.marketplace_id,
             "settings": each.settings.to_json().decode(),
             "paused": bool(each.paused),
+            "copy_of": None,
         },
     )
 
@@ -290,4 +292,10 @@ def duplicate(tx: Transaction, name: str, new: str) -> None:
         raise FeedlineError(f"There is a connection named {new} already. Choose another name.")
     copied = ConnectionSettings.model_validate({**decode(original.settings.to_json()), "name": new})
     parameters = {"name": new, "account_id": original.seller.account.id, "marketplace_id": original.marketplace.id}
-    tx.execute(_NEW_CONNECTION, {**parameters, "settings": copied.to_json().decode(), "paused": True})
+    tx.execute(_NEW_CONNECTION, {**parameters, "settings": copied.to_json().decode(), "paused": True, "copy_of": original.id})
+
+
+def original_of(tx: Transaction, connection_id: ConnectionId) -> Connection | None:
+    """Return the connection that this one was duplicated from, if it is a copy."""
+    copy_of = tx.execute(_COPY_OF, {"id": connection_id}).scalar_one_or_none()
+    return None if copy_of is None else by_id(tx, copy_of)

@@ -150,6 +150,14 @@ def stored(tx: Transaction, message_ids: Iterable[int]) -> dict[int, Stored]:
     return {row[0]: Stored(*row) for row in rows}
 
 
+def newest(tx: Transaction, connection_id: int, type_: MessageType, at_most: int) -> list[int]:
+    """Return a connection's last messages of a type, the newest first."""
+    rows = tx.exec_driver_sql(
+        "SELECT id FROM message WHERE connection_id = %s AND type = %s ORDER BY id DESC LIMIT %s", (connection_id, type_.value, at_most)
+    )
+    return [row[0] for row in rows]
+
+
 def refused_digests(tx: Transaction, carried: Iterable[tuple[int, int, str]]) -> dict[str, set[str]]:
     """Return the digests of the feed messages that Amazon rejected, by key. *carried*: feed, one feed message in it, and key."""
     wanted = list(carried)

@@ -35,7 +35,8 @@ CREATE TABLE connection (
     settings        jsonb NOT NULL,            -- the connection file's entry, completed by its rules and mapping sets, without secrets
     paused          boolean NOT NULL DEFAULT false,
     revision        integer NOT NULL DEFAULT 1,
-    applied_at      timestamptz NOT NULL DEFAULT now()
+    applied_at      timestamptz NOT NULL DEFAULT now(),
+    copy_of         integer REFERENCES connection -- what it was duplicated from: a preview compares with that
 );
 
 -- Token buckets and sliding windows of Amazon's usage plans, one account for the whole fleet.
@@ -266,8 +267,8 @@ CREATE TABLE outbox (
     kind           text NOT NULL,
     refs           bigint[],
     payload        jsonb,
-    created_at     timestamptz NOT NULL
     sealed         bytea,                      -- sealed: personal data that belongs into the payload
+    created_at     timestamptz NOT NULL
 );
 
 -- Runs: imports, order pulls and re-syncs, by hand, by schedule or by message; each goes on step by step from its cursor.
