@@ -80,8 +80,10 @@ class Database:
     def session(self) -> Iterator[Transaction]:
         """A connection of the caller's own, on which he begins one transaction after another; its temporary tables end with it."""
         with self.engine.connect() as connection:
-            connection.detach()
-            yield connection
+            try:
+                yield connection
+            finally:
+                connection.invalidate()  # it does not go back into the pool
 
     def close(self) -> None:
         with self._lock:

@@ -4,6 +4,7 @@ import gzip
 import itertools
 import zlib
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,7 @@ def parts(content: bytes | Iterable[bytes], *, charset: str | None = None, count
     return Part([row for part in found for row in part.rows], [each for part in found for each in part.broken])
 
 
-def listings(content: bytes | Iterable[bytes], **how: str) -> list[tuple[str, str | None]]:
+def listings(content: bytes | Iterable[bytes], **how: Any) -> list[tuple[str, str | None]]:
     return [(row.sku, row.title) for row in parts(content, **how).rows]
 
 

@@ -37,7 +37,7 @@ from worker.core.polling import retry_after
 from worker.core.runs import MOST_ATTEMPTS, Again, Done, Failed, RunEvent, RunKind, StepResult, Trigger
 from worker.database import UNREACHABLE, Transaction
 from worker.errors import AmazonError, FeedlineError, Later, NotAuthorized, Refused
-from worker.steps import get_orders, sync_run
+from worker.steps import get_orders, import_listings, sync_run
 from worker.store import connections, runs
 from worker.store.runs import Run
 
@@ -46,6 +46,7 @@ log = structlog.get_logger()
 Step = Callable[[Context, Run, Connection], StepResult]
 
 RUN_STEPS: Final[Mapping[RunKind, Step]] = {
+    RunKind.IMPORT_LISTINGS: import_listings.import_listings,
     RunKind.GET_ORDERS: get_orders.get_orders,
     RunKind.SYNC_LISTINGS: sync_run.sync_listings,
     RunKind.SYNC_ORDERS: sync_run.sync_orders,

@@ -359,10 +359,10 @@ CREATE TABLE amazon_order (
     UNIQUE (connection_id, reference_number),
     CHECK (personal IS NULL OR erased_at IS NULL)
 );
-
 CREATE INDEX amazon_order_to_erase ON amazon_order (closed_at) WHERE personal IS NOT NULL AND closed_at IS NOT NULL;
 CREATE INDEX amazon_order_pending ON amazon_order (connection_id) WHERE status IN ('PENDING', 'PENDING_AVAILABILITY');
 CREATE INDEX amazon_order_by_time ON amazon_order (connection_id, updated_at);
+
 CREATE TABLE amazon_order_item (
     connection_id         integer NOT NULL,
     amazon_order_id       text COLLATE "C" NOT NULL,
@@ -373,7 +373,6 @@ CREATE TABLE amazon_order_item (
     FOREIGN KEY (connection_id, amazon_order_id) REFERENCES amazon_order ON DELETE CASCADE
 );
 
--- Listings that Amazon reported for a connection's seller.
 -- Times whose updates of orders have been asked for and read to the end: one row, or one more for every gap.
 CREATE TABLE order_window (
     connection_id  integer NOT NULL REFERENCES connection,
@@ -383,12 +382,25 @@ CREATE TABLE order_window (
     CHECK (since <= until)
 );
 
+-- Listings that Amazon reported for a connection's seller.
 CREATE TABLE imported_listing (
     connection_id  integer NOT NULL REFERENCES connection,
     sku            text COLLATE "C" NOT NULL,  -- the upstream's, without the connection's prefix
-    title          text,
+    title          text,                       -- NULL: none is saved, or none was reported
+    title_damaged  boolean NOT NULL DEFAULT false, -- an encoding has put other characters for some of it
     first_seen_at  timestamptz NOT NULL,
-    changed_at     timestamptz NOT NULL,
+    updated_at     timestamptz NOT NULL,
     vanished_at    timestamptz,                -- not in the newest report any more
     PRIMARY KEY (connection_id, sku)
+);
+-- Finds SKUs that differ only by case or spaces: worker/store/imported_listings.py asks with the same expression.
+CREATE INDEX imported_listing_folded ON imported_listing (connection_id, lower(translate(sku, E' \u00a0\u3000', '')));
+
+-- Lines of an imported report that could not be read, for a person to look at.
+CREATE TABLE broken_line (
+    run_id  bigint NOT NULL REFERENCES run ON DELETE CASCADE,
+    line    integer NOT NULL,
+    flaw    text NOT NULL,                     -- worker/core/listings_report.py: Flaw
+    text    text NOT NULL,                     -- its beginning
+    PRIMARY KEY (run_id, line)
 );
