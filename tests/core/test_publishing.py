@@ -10,6 +10,7 @@ import jsonschema_rs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 import schema.amazon
 from worker.core import coalescing, listing_messages
@@ -457,3 +458,24 @@ def test_the_same_message_template_and_rules_give_the_same_bytes(
     first, second = made(), made()
 
     assert first == second
+
+
+@pytest.mark.requirement("R40")
+@pytest.mark.parametrize(
+    ("name", "target"), [("condition_type", "item_condition"), ("merchant_suggested_asin", "product_id"), ("item_name", "title")]
+)
+def test_an_attribute_that_a_target_makes_is_not_mapped_a_second_time_by_its_name(name: str, target: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        connection({"template": {**TEMPLATE, name: {"field": "other"}}})
+
+    (fault,) = refused.value.errors()
+    assert (fault["type"], fault["ctx"]) == ("TARGET_RESERVED", {"value": name, "limit": target})
+
+
+def test_amazons_name_of_an_attribute_may_take_the_place_of_its_target() -> None:
+    without = {name: spec for name, spec in TEMPLATE.items() if name != "item_condition"}
+    us = connection({"template": {**without, "condition_type": {"field": "condition"}}})
+
+    published = us.settings.publish_template.publish({**MUG, "condition": "used_good"}, us.marketplace)
+
+    assert listing(published)["attributes"]["condition_type"] == [{"marketplace_id": "ATVPDKIKX0DER", "value": "used_good"}]
