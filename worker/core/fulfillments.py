@@ -21,7 +21,10 @@ from worker.core.rendered import Part, Rendered
 
 
 class OrderItem(NamedTuple):
-    """An order item as Amazon has it. `sku`: without the connection's prefix, None where Amazon tells none. `is_linked`: Amazon lists that SKU for the seller."""
+    """An order item as Amazon has it.
+
+    `sku`: without the connection's prefix, None where Amazon tells none. `is_linked`: Amazon lists that SKU for the seller.
+    """
 
     id: str
     sku: str | None
