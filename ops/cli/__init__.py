@@ -42,6 +42,12 @@ COMMANDS: Final = (
         'feedline run sync-listings --connection "US shop" --wait',
     ),
     Entry("runs", "ops.cli.runs:runs", "List the runs, by hand and by schedule.", 'feedline runs --connection "US shop"'),
+    Entry(
+        "listings",
+        "ops.cli.listings:listings",
+        "List the imported listings of a connection.",
+        'feedline listings --connection "US shop" --json',
+    ),
     Entry("feeds", "ops.cli.feeds:app", "List the feeds, or show one.", "feedline feeds show 42"),
     Entry(
         "orders",

@@ -27,7 +27,7 @@ NOBODY_SECONDS: Final = 10
 
 
 def run(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="get-orders, sync-listings or sync-orders.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="import-listings, get-orders, sync-listings or sync-orders.")],
     *,
     connection: Annotated[str, typer.Option(help="The connection's name.")],
     order: Annotated[str | None, typer.Option(metavar="ID", help="get-orders: only this order, by Amazon's order id.")] = None,

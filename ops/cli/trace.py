@@ -10,6 +10,7 @@ from ops.cli.reading import messages_table, reading, when
 from worker.errors import FeedlineError
 
 if TYPE_CHECKING:
+    from worker.core.connections import Connection
     from worker.database import Transaction
 
 MESSAGES_OF_A_KEY: Final = 20
@@ -140,11 +141,25 @@ def _skus(tx: "Transaction", sku: str, connection: str | None, limit: int) -> li
     among = connections.all(tx) if connection is None else [connections.by_name(tx, connection)]
     found = skus.records(tx, among, sku)
     if not found:
-        raise FeedlineError(f"Nothing is known of the SKU {sku}{_within(None, connection)}. Its case and spacing count.")
+        raise FeedlineError(
+            f"Nothing is known of the SKU {sku}{_within(None, connection)}. Its case and spacing count{_near(tx, among, sku)}."
+        )
     for belongs_to, record in found:
         newest = traces.of_key(tx, belongs_to.id, record["sku"], limit)
         record["messages"] = [as_json(trace) for trace in traces.traces(tx, newest).values()]
     return [record for _, record in found]
+
+
+def _near(tx: "Transaction", among: "Sequence[Connection]", sku: str) -> str:
+    """Return which SKUs Amazon lists that differ from *sku* only by case or spaces: ": Amazon lists 'ABC' (US shop)"."""
+    from worker.core.connections import from_amazon
+    from worker.store import imported_listings
+
+    near = []
+    for connection in among:
+        key = from_amazon(sku, connection.settings.sku_prefix)
+        near += [f"{listed!r} ({connection.name})" for listed in imported_listings.near_misses(tx, connection.id, [key]).values()]
+    return f": Amazon lists {', '.join(near)}" if near else ""
 
 
 def _show_skus(found: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
@@ -175,6 +190,8 @@ def _show_sku(record: Mapping[str, Any]) -> None:
             ("Hidden", record["hidden"]),
             ("Product type", product_type),
             ("ASIN", record["asin"]),
+            ("Title", record["title"]),
+            ("Not listed since", record["vanished_at"]),
             ("Channels", ", ".join(record["channels"]) if record["channels"] else None),
             ("State", record["state"] if record["reason"] is None else f"{record['state']} ({record['reason']})"),
             ("Pending", None if pending is None else _values(pending["facets"])),

@@ -19,7 +19,7 @@ from worker.core.issues import issue
 from worker.core.kinds import Kind
 from worker.core.outcomes import Fate, Outcome, Settled
 from worker.errors import AmazonError, Later
-from worker.store import connections, keys, leases, listings, outcomes, shipments
+from worker.store import connections, imported_listings, keys, leases, listings, outcomes, shipments
 from worker.store.flights import FALLBACK_PRODUCT_TYPE
 from worker.store.listings import Linked
 
@@ -80,6 +80,7 @@ def _write(ctx: Context, connection: Connection, asked: Sequence[str], found: Se
         shipments.reconsider(tx, connection.id, skus=[each.sku for each in known])
     with ctx.database.begin() as tx:
         now = tx.exec_driver_sql("SELECT now()").scalar_one()
+        near = imported_listings.near_misses(tx, connection.id, unknown)
         rows = keys.lock(tx, (keys.KeyName(connection.id, Kind.LISTINGS, sku) for sku in unknown))
         for name, row in rows.items():
             if row.state != "unlinked" or row.key.pending is None:
@@ -87,7 +88,9 @@ def _write(ctx: Context, connection: Connection, asked: Sequence[str], found: Se
             if coalescing.publishes(row.key.pending):
                 row.state = "ready"
                 continue
-            ended += (outcomes.Ended(connection.id, settled) for settled in _unknown(row.key.pending, connection, name.key))
+            ended += (
+                outcomes.Ended(connection.id, settled) for settled in _unknown(row.key.pending, connection, name.key, near.get(name.key))
+            )
             row.key.pending = None
         keys.save(tx, rows.values(), now)
         outcomes.record(tx, ended, now)
@@ -96,9 +99,14 @@ def _write(ctx: Context, connection: Connection, asked: Sequence[str], found: Se
     log.debug("listings_linked", connection=connection.name, linked=len(known), unknown=len(unknown))
 
 
-def _unknown(change: Change, connection: Connection, key: str) -> list[Settled]:
-    """End what cannot be sent of a SKU that Amazon does not list: a deletion has nothing to do, all else is refused."""
-    sku = to_amazon(key, connection.settings.sku_prefix)
-    refused = Fate(Outcome.REJECTED, reason="SKU_UNKNOWN", issues=(issue("SKU_UNKNOWN", field="sku", value=sku, reason=""),))
+def _unknown(change: Change, connection: Connection, key: str, near: str | None) -> list[Settled]:
+    """End what cannot be sent of a SKU that Amazon does not list: a deletion has nothing to do, all else is refused.
+
+    *near*: a SKU that it lists, and that differs only by case or spaces (R112).
+    """
+    prefix = connection.settings.sku_prefix
+    hint = "" if near is None else f", but {to_amazon(near, prefix)!r} (case and spaces count)"
+    found = issue("SKU_UNKNOWN", field="sku", value=to_amazon(key, prefix), reason=hint)
+    refused = Fate(Outcome.REJECTED, reason="SKU_UNKNOWN", issues=(found,))
     fates = {facet: Fate(Outcome.UNCHANGED) if facet == LISTING else refused for facet in change.facets}
     return coalescing.drop(change, fates)

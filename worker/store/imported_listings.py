@@ -16,7 +16,7 @@ PAGES_PER_BATCH: Final = 1_024
 MOST_BROKEN_LINES: Final = 1_000
 """Kept of one run. The run's summary has the count of them all."""
 
-NAMES_AT_ONCE: Final = 5_000
+AT_ONCE: Final = 5_000
 
 
 StagedListing = tuple[int, str, str | None, bool]
@@ -138,7 +138,7 @@ def keep_broken_lines(tx: Transaction, run_id: int, lines: Iterable[BrokenLine])
 # --- reading --------------------------------------------------------------------------------------------------------------------
 
 
-def listed(tx: Transaction, connection_id: int, *, after: str | None = None, at_most: int = NAMES_AT_ONCE) -> list[Listing]:
+def listed(tx: Transaction, connection_id: int, *, after: str | None = None, at_most: int = AT_ONCE) -> list[Listing]:
     """Return the listings of a connection that have not vanished, in the order of their SKUs, those behind *after*."""
     rows = tx.exec_driver_sql(
         "SELECT sku, title FROM imported_listing WHERE connection_id = %s AND vanished_at IS NULL AND (%s::text IS NULL OR sku > %s) "

@@ -15,15 +15,16 @@ from worker.store import codec
 _KEYS: Final = """
     SELECT wanted.connection_id, wanted.key, k.state, k.hold_reason, coalesce(k.linked, false), k.pending::text, k.pending_since,
            coalesce(k.confirmed::text, '{}'), k.feed_id, f.amazon_feed_id, k.feed_message_id, fm.flight::text,
-           l.product_type, l.product_type_source, l.asin, l.channels, a.authorization_fault IS NULL
+           l.product_type, l.product_type_source, l.asin, l.channels, i.title, i.vanished_at, a.authorization_fault IS NULL
       FROM unnest(%s::integer[], %s::text[]) AS wanted (connection_id, key)
       JOIN connection c ON c.id = wanted.connection_id
       JOIN account a ON a.id = c.account_id
       LEFT JOIN key_state k ON k.connection_id = wanted.connection_id AND k.kind = %s AND k.key = wanted.key
       LEFT JOIN listing l ON l.connection_id = wanted.connection_id AND l.sku = wanted.key
+      LEFT JOIN imported_listing i ON i.connection_id = wanted.connection_id AND i.sku = wanted.key
       LEFT JOIN feed f ON f.id = k.feed_id
       LEFT JOIN feed_message fm ON fm.feed_id = k.feed_id AND fm.message_id = k.feed_message_id
-     WHERE k.key IS NOT NULL OR l.sku IS NOT NULL
+     WHERE k.key IS NOT NULL OR l.sku IS NOT NULL OR i.sku IS NOT NULL
         OR EXISTS (SELECT FROM message m WHERE m.connection_id = wanted.connection_id AND m.key = wanted.key)
      ORDER BY c.name"""
 
@@ -38,7 +39,7 @@ def records(tx: Transaction, connections: Sequence[Connection], sku: str) -> lis
 
 def _record(connection: Connection, row: Sequence[Any]) -> dict[str, Any]:
     _, key, state, own_reason, linked, pending, pending_since, confirmed, feed_id, amazon_feed_id, message_id, flight = row[:12]
-    product_type, product_type_source, asin, channels, authorized = row[12:]
+    product_type, product_type_source, asin, channels, title, vanished_at, authorized = row[12:]
     on_its_way = None if flight is None else codec.flight(flight)
     # Until the report comes nobody knows whether what is on its way has arrived: the record says what was known before.
     known = {**(on_its_way.was if on_its_way is not None else {}), **codec.confirmed(confirmed)}
@@ -56,6 +57,8 @@ def _record(connection: Connection, row: Sequence[Any]) -> dict[str, Any]:
         "product_type_source": product_type_source,
         "asin": asin,
         "channels": channels,
+        "title": title,
+        "vanished_at": vanished_at,
         "linked": linked,
         "state": state or "idle",
         "reason": reason,
