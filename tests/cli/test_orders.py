@@ -55,9 +55,8 @@ def test_an_order_of_several_connections_asks_for_the_connection(feedline: Feedl
     shop.connect(name="Other")
     put(shop, order(1))
     get_orders(shop)
-    shop.execute(
-        "INSERT INTO amazon_order (connection_id, amazon_order_id, status, updated_at) SELECT 2, amazon_order_id, status, updated_at FROM amazon_order"
-    )
+    columns = "amazon_order_id, status, updated_at"
+    shop.execute(f"INSERT INTO amazon_order (connection_id, {columns}) SELECT 2, {columns} FROM amazon_order")
 
     refused = feedline("orders", "show", order_id(1), settings=settings)
 
