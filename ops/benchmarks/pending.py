@@ -30,14 +30,14 @@ def fill_pending(url: str, count: int) -> None:
             """
             INSERT INTO key_state (connection_id, kind, key, state, linked, priority, pending, pending_since, versions)
             SELECT 1, 'listings', 'SKU-' || lpad(n::text, 7, '0'), 'ready', true, 1,
-                   jsonb_build_object(
-                     'f', jsonb_build_object('price', jsonb_build_object('v', jsonb_build_object('value', '29.99'), 'm', id),
-                                             'quantity', jsonb_build_object('v', jsonb_build_object('value', n %% 500 + 1), 'm', id),
-                                             'handling_time', jsonb_build_object('v', jsonb_build_object('value', 2), 'm', id)),
-                     'm', jsonb_build_object(id::text, jsonb_build_object('t', 'feedline.inventory.v1', 'p', extract(epoch FROM now())))),
+                   json_build_object(
+                     'f', json_build_object('price', json_build_object('v', json_build_object('value', '29.99'), 'm', id),
+                                             'quantity', json_build_object('v', json_build_object('value', n %% 500 + 1), 'm', id),
+                                             'handling_time', json_build_object('v', json_build_object('value', 2), 'm', id)),
+                     'm', json_build_object(id::text, json_build_object('t', 'feedline.inventory.v1', 'p', extract(epoch FROM now())))),
                    now() - interval '1 hour' + n * interval '1 millisecond',
-                   jsonb_build_object(
-                     'erp', jsonb_build_array(true, jsonb_build_object('price', jsonb_build_array(jsonb_build_array(true, n), id))))
+                   json_build_object(
+                     'erp', json_build_array(true, json_build_object('price', json_build_array(json_build_array(true, n), id))))
               FROM generate_series(0, %s - 1) AS n,
                    LATERAL (SELECT ((now()::date - DATE '2020-01-01')::bigint << 40) + n AS id) AS ids""",
             (count,),

@@ -91,7 +91,7 @@ def _write(database: "psycopg.Connection[Any]", bodies: list[bytes], latest: dic
         ordered = sorted(rows)
         cursor.execute(
             "INSERT INTO key_state (connection_id, kind, key, state, pending, pending_since, versions) "
-            "SELECT 1, 'listings', key, 'unlinked', pending::jsonb, %s, versions::jsonb FROM unnest(%b::text[], %b::text[], %b::text[]) "
+            "SELECT 1, 'listings', key, 'unlinked', pending::json, %s, versions::json FROM unnest(%b::text[], %b::text[], %b::text[]) "
             "AS new (key, pending, versions) "
             "ON CONFLICT (connection_id, kind, key) DO UPDATE SET pending = excluded.pending, versions = excluded.versions",
             (now, ordered, [rows[sku][0] for sku in ordered], [rows[sku][1] for sku in ordered]),

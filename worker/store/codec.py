@@ -1,4 +1,4 @@
-"""The jsonb columns that hold core values, as text in and out: numbers stay exact."""
+"""The JSON columns that hold core values, as text in and out: numbers stay exact."""
 
 from decimal import Decimal
 from typing import Final

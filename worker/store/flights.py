@@ -73,7 +73,7 @@ def take_off(tx: Transaction, connection_id: int, kind: str, feed_id: FeedId, ro
     """Mark keys as in a feed. From here until they land nothing else of theirs can be sent: they have one feed_id."""
     tx.exec_driver_sql(
         "UPDATE key_state k SET state = 'in_feed', feed_id = %s, feed_message_id = new.message_id, feed_messages = new.messages, "
-        "pending = new.pending::jsonb, pending_since = CASE WHEN new.pending IS NOT NULL THEN k.pending_since END, "
+        "pending = new.pending::json, pending_since = CASE WHEN new.pending IS NOT NULL THEN k.pending_since END, "
         "split_id = CASE WHEN new.pending IS NOT NULL THEN k.split_id END, confirmed = new.confirmed::jsonb "
         "FROM unnest(%b::text[], %s::integer[], %s::integer[], %b::text[], %b::text[]) "
         "AS new (key, message_id, messages, confirmed, pending) "
@@ -96,7 +96,7 @@ def stay(tx: Transaction, connection_id: int, kind: str, rows: Iterable[tuple[st
     left = list(rows)
     if left:
         tx.exec_driver_sql(
-            "UPDATE key_state k SET pending = new.pending::jsonb, hold_reason = new.reason, "
+            "UPDATE key_state k SET pending = new.pending::json, hold_reason = new.reason, "
             "pending_since = CASE WHEN new.pending IS NOT NULL THEN k.pending_since END, "
             "split_id = CASE WHEN new.pending IS NOT NULL AND new.reason IS NULL THEN k.split_id END, "
             "state = CASE WHEN new.pending IS NULL THEN 'idle' WHEN new.reason IS NULL THEN 'ready' ELSE 'held' END "
@@ -160,7 +160,7 @@ def land(tx: Transaction, connection_id: int, kind: str, landings: Sequence[Land
     ]
     tx.exec_driver_sql(
         "UPDATE key_state k SET state = new.state, hold_reason = new.hold_reason, linked = new.linked, priority = new.priority, "
-        "pending = new.pending::jsonb, pending_since = new.pending_since, confirmed = new.confirmed::jsonb, split_id = new.split_id, "
+        "pending = new.pending::json, pending_since = new.pending_since, confirmed = new.confirmed::jsonb, split_id = new.split_id, "
         "feed_id = NULL, feed_message_id = NULL, feed_messages = NULL "
         "FROM unnest(%b::text[], %b::text[], %b::text[], %s::boolean[], %s::smallint[], %b::text[], %s::timestamptz[], %b::text[], "
         "%s::bigint[]) "

@@ -131,9 +131,9 @@ _UPDATE: Final = """
        SET state = new.state, hold_reason = new.hold_reason, priority = new.priority, pending = new.pending,
            pending_since = new.pending_since, versions = new.versions, confirmed = new.confirmed,
            lead_time_said = new.lead_time_said, split_id = new.split_id
-      FROM jsonb_to_recordset(%s::jsonb) AS new (
-           connection_id integer, kind text, key text, state text, hold_reason text, priority smallint, pending jsonb,
-           pending_since timestamptz, versions jsonb, confirmed jsonb, lead_time_said smallint, split_id bigint)
+      FROM json_to_recordset(%s::json) AS new (
+           connection_id integer, kind text, key text, state text, hold_reason text, priority smallint, pending json,
+           pending_since timestamptz, versions json, confirmed jsonb, lead_time_said smallint, split_id bigint)
      WHERE k.connection_id = new.connection_id AND k.kind = new.kind AND k.key = new.key"""
 
 

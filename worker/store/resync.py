@@ -76,7 +76,7 @@ _ADD_OPEN: Final = """
       FROM key_state k
       LEFT JOIN feed_message fm ON fm.feed_id = k.feed_id
                                AND fm.message_id BETWEEN k.feed_message_id AND k.feed_message_id + k.feed_messages - 1
-     CROSS JOIN LATERAL (SELECT jsonb_object_keys(k.pending -> 'm') UNION SELECT jsonb_object_keys(fm.flight #> '{c,m}')) AS open (message)
+     CROSS JOIN LATERAL (SELECT json_object_keys(k.pending -> 'm') UNION SELECT json_object_keys(fm.flight #> '{c,m}')) AS open (message)
      WHERE k.connection_id = %(connection)s AND k.kind = %(kind)s AND k.key = ANY(%(keys)s::text[])
         ON CONFLICT (run_id, message_id) DO UPDATE SET key = excluded.key"""
 

@@ -319,8 +319,8 @@ _UNENDED: Final = """
       FROM key_state k
       LEFT JOIN feed_message fm ON fm.feed_id = k.feed_id AND fm.message_id >= k.feed_message_id
             AND fm.message_id < k.feed_message_id + k.feed_messages
-     CROSS JOIN LATERAL (SELECT jsonb_object_keys(k.pending -> 'm')
-                          UNION ALL SELECT jsonb_object_keys(fm.flight #> '{c,m}')) AS open (message)
+     CROSS JOIN LATERAL (SELECT json_object_keys(k.pending -> 'm')
+                          UNION ALL SELECT json_object_keys(fm.flight #> '{c,m}')) AS open (message)
      WHERE k.connection_id = %s AND k.state <> 'idle' ORDER BY 1 DESC"""
 
 

@@ -192,7 +192,7 @@ CREATE TABLE feed_message (
     feed_id     bigint NOT NULL,
     message_id  integer NOT NULL,
     key         text COLLATE "C" NOT NULL,
-    flight      jsonb NOT NULL,                -- worker/core/coalescing.py: Flight
+    flight      json NOT NULL,                 -- worker/core/coalescing.py: Flight
     verdict     text CHECK (verdict IN ('accepted', 'accepted_with_warnings', 'rejected', 'undecided')), -- NULL, feed settled: accepted
     issues      jsonb,
     PRIMARY KEY (feed_id, message_id)
@@ -208,9 +208,9 @@ CREATE TABLE key_state (
     hold_reason      text,
     linked           boolean NOT NULL DEFAULT false,
     priority         smallint NOT NULL DEFAULT 1,
-    pending          jsonb,                    -- worker/core/coalescing.py: Change
+    pending          json,                     -- worker/core/coalescing.py: Change
     pending_since    timestamptz,
-    versions         jsonb NOT NULL,
+    versions         json NOT NULL, -- json, not jsonb: read and written whole for every message, it stays as it was spelt
     confirmed        jsonb NOT NULL DEFAULT '{}',
     lead_time_said   smallint,
     feed_id          bigint,
