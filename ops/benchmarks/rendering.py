@@ -58,7 +58,7 @@ def _prices(count: int) -> list[dict[str, Any]]:
 
 
 def _listings(count: int) -> list[dict[str, Any]]:
-    """Every other one has a UPC in place of an ASIN, so that rules hold and do not."""
+    """Every tenth has a UPC in place of an ASIN, so that rules hold and do not."""
     return [
         {
             "connection": CONNECTION,
@@ -68,7 +68,7 @@ def _listings(count: int) -> list[dict[str, Any]]:
             "price": f"{n % 900 + 1}.99",
             "quantity": n % 500,
             "brand": f"Brand {n % 20}",
-            **({"asin": f"B0{n:08d}"} if n % 2 else {"upc": "123456789012"}),
+            **({"asin": f"B0{n:08d}"} if n % 10 else {"upc": "123456789012"}),
         }
         for n in range(count)
     ]
