@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ops.benchmarks import backlog, cheapest, feeds, help_time, rendering, shipments, staging
+from ops.benchmarks import backlog, cheapest, feeds, help_time, import_report, rendering, shipments, staging
 from ops.benchmarks.bench import Bench
 from ops.services import Durability, Place, PostgresServer, RabbitMQServer
 
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "rendering": rendering.run,
     "backlog": backlog.run,
     "cheapest": cheapest.run,
+    "import": import_report.run,
     "help": help_time.run,
 }
 

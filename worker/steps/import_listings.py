@@ -144,12 +144,12 @@ def _take_in(ctx: Context, run: Run, connection: Connection) -> StepResult:
             with ctx.amazon.report_document(connection.seller, run.cursor["document_id"]) as download:
                 with ctx.database.begin() as tx:
                     runs.note(tx, run, cursor=cursor)  # a worker that dies of this document has tried it
-                summary, broken = _stage(ctx, run, connection, session, download)
+                summary, broken = stage(ctx, run, connection, session, download)
             if not summary["lines"]:
                 return _failed("REPORT_EMPTY", summary, value=str(run.cursor["report_id"]))
             if summary["lines"] == summary["broken_lines"]:
                 return _failed("REPORT_UNREADABLE", summary, reason=f"none of its {summary['lines']} lines can be read")
-            return Done(_merge(ctx, run, connection, session, summary, broken))
+            return Done(merge(ctx, run, connection, session, summary, broken))
     except Unreadable as unreadable:
         if downloads == MOST_DOWNLOADS:
             return Failed(str(unreadable), run.summary)
@@ -162,7 +162,7 @@ def _take_in(ctx: Context, run: Run, connection: Connection) -> StepResult:
     return Again(cursor=cursor, summary=run.summary, due_in=retry_after(downloads))
 
 
-def _stage(
+def stage(
     ctx: Context, run: Run, connection: Connection, session: Transaction, download: Download
 ) -> tuple[dict[str, Any], list[BrokenLine]]:
     """Stage a document as it comes, and return what is known of it. Raises: Unreadable, Unclear, Overtaken."""
@@ -226,7 +226,7 @@ def _saves_titles(connection: Connection) -> bool:
     return "Title" in connection.settings.import_listings.save
 
 
-def _merge(
+def merge(
     ctx: Context, run: Run, connection: Connection, session: Transaction, staged: Mapping[str, Any], broken: Iterable[BrokenLine]
 ) -> dict[str, Any]:
     """Write what differs, batch by batch, and return the summary. The run is noted in each transaction: who was overtaken writes nothing.
