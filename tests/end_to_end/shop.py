@@ -54,6 +54,7 @@ def connect(
         "selling_partner_id": seller,
         "refresh_token": credentials.refresh_token,
         "sync_listings": {"template": _TEMPLATE},
+        "get_orders": {"every": None},  # a tick would come in one test of thirty, and use up faults that are meant for feeds
     }
     file = folder / f"{seller}.json"
     file.write_text(json.dumps({"version": 1, "connections": [entry]}))

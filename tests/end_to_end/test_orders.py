@@ -37,7 +37,9 @@ def _apply(environment: dict[str, str], simulator: Simulator, folder: Path, **ge
     )
     entry = {"name": NAME, "marketplace_id": MARKETPLACE, "selling_partner_id": SELLER, "refresh_token": credentials.refresh_token}
     file = folder / "connections.json"
-    file.write_text(json.dumps({"version": 1, "connections": [{**entry, "get_orders": {"template": TEMPLATE, **get_orders}}]}))
+    file.write_text(
+        json.dumps({"version": 1, "connections": [{**entry, "get_orders": {"every": None, "template": TEMPLATE, **get_orders}}]})
+    )
     feedline(environment, "connection", "apply", "-f", str(file))
 
 

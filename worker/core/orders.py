@@ -91,6 +91,9 @@ class Mapped(NamedTuple):
     personal: Mapping[str, JsonValue]
     unmapped: tuple[Unmapped, ...]
 
+    def __repr__(self) -> str:
+        return f"Mapped({', '.join([*self.public, *self.personal])})"  # targets, never values
+
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """An order as we keep it. Times are UTC; `updated_at` is its version. `total` is Amazon's decimal text, digit by digit.
