@@ -240,6 +240,31 @@ def test_broken_lines_are_kept_and_a_listing_that_one_of_them_names_has_not_vani
     assert (second.line, len(second.text) < 200) == (4, True)
 
 
+def test_an_order_is_managed_while_its_skus_are_imported_and_have_not_vanished(connected: Shop) -> None:
+    order = "111-1111111-1111111"
+    connected.execute(
+        "INSERT INTO amazon_order (connection_id, amazon_order_id, status, updated_at) "
+        f"SELECT id, '{order}', 'UNSHIPPED', now() FROM connection"
+    )
+    connected.execute(
+        "INSERT INTO amazon_order_item (connection_id, amazon_order_id, amazon_order_item_id, sku, quantity) "
+        f"SELECT id, '{order}', '1', 'A-1', 1 FROM connection"
+    )
+    reports(connected, ("A-1", "Mug"), ("A-2", "Cup"))
+    imported(connected)
+    managed = is_linked(connected, order)
+    reports(connected, ("A-2", "Cup"))
+    imported(connected)
+
+    assert (managed, is_linked(connected, order)) == (True, False)
+
+
+def is_linked(shop: Shop, order: str) -> bool:
+    with shop.ctx.database.begin() as tx:
+        connection_id = tx.exec_driver_sql("SELECT id FROM connection").scalar_one()
+        return shipments.orders(tx, connection_id, [order])[order].items[0].is_linked
+
+
 # --- three ends -----------------------------------------------------------------------------------------------------------------
 
 
