@@ -28,6 +28,9 @@ log = structlog.get_logger()
 SKUS_PER_CALL: Final = 20
 """Source: Listings Items API 2021-08-01, searchListingsItems: at most 20 identifiers."""
 
+CALLS_A_ROUND: Final = 5
+"""Calls between two looks at what waits: the burst of the usage plan. What they find is written at once."""
+
 SLICE_SECONDS: Final = 5
 """How long one wake-up goes on before it makes room for other work."""
 
@@ -48,10 +51,10 @@ def link(ctx: Context, connection_id: int, stopping: Event) -> None:
             with ctx.database.begin() as tx:
                 leases.keep(tx, lease_name(connection_id), LEASE_SECONDS)
                 connection = connections.by_id(tx, connection_id)
-                waiting = listings.unlinked(tx, connection_id, SKUS_PER_CALL)
+                waiting = listings.unlinked(tx, connection_id, SKUS_PER_CALL * CALLS_A_ROUND)
             if connection is None or connection.paused or not waiting:
                 break
-            _write(ctx, connection, waiting, _ask(ctx, connection, waiting))
+            _take_round(ctx, connection, waiting)
     except Later as later:
         with ctx.database.begin() as tx:
             leases.keep_until(tx, lease_name(connection_id), later.at)
@@ -64,6 +67,20 @@ def link(ctx: Context, connection_id: int, stopping: Event) -> None:
             leases.release(tx, lease_name(connection_id))
 
 
+def _take_round(ctx: Context, connection: Connection, waiting: Sequence[str]) -> None:
+    asked: list[str] = []
+    found: list[Linked] = []
+    try:
+        for start in range(0, len(waiting), SKUS_PER_CALL):
+            page = waiting[start : start + SKUS_PER_CALL]
+            found += _ask(ctx, connection, page)
+            asked += page
+    finally:
+        # What the calls before a failed one found is no less true.
+        if asked:
+            _write(ctx, connection, asked, found)
+
+
 def _ask(ctx: Context, connection: Connection, waiting: Sequence[str]) -> list[Linked]:
     prefix = connection.settings.sku_prefix
     found = ctx.amazon.search_listings(connection.seller, [to_amazon(key, prefix) for key in waiting])
@@ -71,13 +88,21 @@ def _ask(ctx: Context, connection: Connection, waiting: Sequence[str]) -> list[L
 
 
 def _write(ctx: Context, connection: Connection, asked: Sequence[str], found: Sequence[Linked]) -> None:
-    known = [each for each in found if each.sku in set(asked)]
-    unknown = sorted(set(asked) - {each.sku for each in known})
-    ended: list[outcomes.Ended] = []
+    wanted = set(asked)
+    known = [each for each in found if each.sku in wanted]
+    unknown = sorted(wanted - {each.sku for each in known})
     # Two transactions: within one, keys are locked in the order of their names.
-    with ctx.database.begin() as tx:
-        listings.link(tx, connection.id, known, FALLBACK_PRODUCT_TYPE)
-        shipments.reconsider(tx, connection.id, skus=[each.sku for each in known])
+    if known:
+        with ctx.database.begin() as tx:
+            listings.link(tx, connection.id, known, FALLBACK_PRODUCT_TYPE)
+            shipments.reconsider(tx, connection.id, skus=[each.sku for each in known])
+    if unknown:
+        _end_unknown(ctx, connection, unknown)
+    log.debug("listings_linked", connection=connection.name, linked=len(known), unknown=len(unknown))
+
+
+def _end_unknown(ctx: Context, connection: Connection, unknown: Sequence[str]) -> None:
+    ended: list[outcomes.Ended] = []
     with ctx.database.begin() as tx:
         now = tx.exec_driver_sql("SELECT now()").scalar_one()
         near = imported_listings.near_misses(tx, connection.id, unknown)
@@ -96,7 +121,6 @@ def _write(ctx: Context, connection: Connection, asked: Sequence[str], found: Se
         outcomes.record(tx, ended, now)
     for each in ended:
         metrics.outcomes(connection.name, each.settled.type, each.settled.outcome)
-    log.debug("listings_linked", connection=connection.name, linked=len(known), unknown=len(unknown))
 
 
 def _unknown(change: Change, connection: Connection, key: str, near: str | None) -> list[Settled]:
