@@ -6,6 +6,8 @@ from typing import Any, NamedTuple, Self
 
 import psycopg
 
+from ops.demonstration.imports import Imported, Run
+
 
 class Feed(NamedTuple):
     """One feed. `seconds`: from its cut to its last change of state."""
@@ -32,6 +34,7 @@ class Standing(NamedTuple):
     held: int
     outcomes: Counter[str]
     feeds: list[Feed]
+    runs: list[Run]
 
     @property
     def decided(self) -> int:
@@ -66,7 +69,8 @@ class Ledger:
         keys: dict[str, int] = dict(self._rows("SELECT state, count(*) FROM key_state GROUP BY state"))
         outcomes = Counter[str](dict(self._rows("SELECT outcome, count(*) FROM outcome GROUP BY outcome")))
         waiting = keys.get("ready", 0) + keys.get("unlinked", 0)
-        return Standing(staged, repeats, unidentified, waiting, keys.get("in_feed", 0), keys.get("held", 0), outcomes, self.feeds())
+        in_feeds, held = keys.get("in_feed", 0), keys.get("held", 0)
+        return Standing(staged, repeats, unidentified, waiting, in_feeds, held, outcomes, self.feeds(), self.runs())
 
     def feeds(self) -> list[Feed]:
         rows = self._rows(
@@ -74,6 +78,19 @@ class Ledger:
             "extract(epoch FROM f.changed_at - f.created_at)::float8 FROM feed f JOIN connection c ON c.id = f.connection_id ORDER BY f.id"
         )
         return [Feed(*row) for row in rows]
+
+    def runs(self) -> list[Run]:
+        rows = self._rows("SELECT c.name, r.kind, r.state, r.fault FROM run r JOIN connection c ON c.id = r.connection_id ORDER BY r.id")
+        return [Run(*row) for row in rows]
+
+    def imported(self) -> Imported:
+        listings = self._rows(
+            "SELECT c.name, array_agg(l.sku) FROM imported_listing l JOIN connection c ON c.id = l.connection_id GROUP BY c.name"
+        )
+        orders = self._rows(
+            "SELECT amazon_order_id, jsonb_object_agg(amazon_order_item_id, quantity) FROM amazon_order_item GROUP BY amazon_order_id"
+        )
+        return Imported(self.runs(), {name: frozenset(skus) for name, skus in listings}, dict(orders))
 
     def decided(self) -> list[Decided]:
         """Return every logged message with its outcome, or None where it has none."""

@@ -9,6 +9,7 @@ from typing import Final
 
 from ops.demonstration import proof
 from ops.demonstration.forms import Published, chunks, published
+from ops.demonstration.imports import ask_for_all
 from ops.demonstration.ledger import Ledger, Standing
 from ops.demonstration.progress import Show, View
 from ops.demonstration.scenario import Scenario
@@ -29,6 +30,7 @@ STILL_SECONDS: Final = 60.0
 
 def play(scenario: Scenario, around: Surroundings, ledger: Ledger, seed: int, show: Show) -> None:
     """Publish *scenario*, and return when every message has its outcome. Raises DemoFailed when that does not come to pass."""
+    ask_for_all(around.database_url)
     everything = list(published(scenario, seed, datetime.now(UTC)))
     total = sum(each.messages for each in everything)
     began = time.monotonic()
@@ -56,7 +58,9 @@ def observe(ledger: Ledger, around: Surroundings) -> proof.Observed:
     simulator = around.simulator
     catalogue = {sku: item for seller in SELLERS for sku, item in simulator.catalogue(seller.seller_id, seller.marketplace_id).items()}
     orders = {order_id: order for seller in SELLERS for order_id, order in simulator.orders(seller.seller_id).items()}
-    return proof.Observed(ledger.decided(), ledger.standing().repeats, ledger.unidentified(), catalogue, orders, simulator.call_counts())
+    return proof.Observed(
+        ledger.decided(), ledger.standing().repeats, ledger.unidentified(), catalogue, orders, ledger.imported(), simulator.call_counts()
+    )
 
 
 class _Upstream(Thread):
@@ -97,6 +101,7 @@ def _publishing(everything: Sequence[Published], amqp_url: str) -> Iterator[_Ups
 
 def _is_over(total: int, standing: Standing) -> bool:
     unfinished = standing.waiting + standing.in_feeds + standing.held + sum(feed.state != "settled" for feed in standing.feeds)
+    unfinished += sum(not run.is_over for run in standing.runs)
     logged = standing.staged + standing.unidentified + standing.repeats
     return not unfinished and logged >= total and standing.decided >= standing.staged
 
@@ -107,5 +112,6 @@ def _stuck(total: int, standing: Standing) -> str:
     return (
         f"Nothing has moved for {STILL_SECONDS:.0f} s: {logged:,} of {total:,} messages are logged, "
         f"{standing.staged - standing.decided:,} of them have no outcome; {standing.waiting:,} SKUs and orders wait, "
-        f"{standing.in_feeds:,} are in feeds, {standing.held:,} are held; feeds not settled: {unsettled or 'none'}."
+        f"{standing.in_feeds:,} are in feeds, {standing.held:,} are held; feeds not settled: {unsettled or 'none'}; "
+        f"runs under way: {', '.join(f'{run.kind} of {run.connection}' for run in standing.runs if not run.is_over) or 'none'}."
     )

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from ops.demonstration import model, shipping
+from ops.demonstration import imports, model, shipping
+from ops.demonstration.imports import Imported
 from ops.demonstration.ledger import Decided
 from ops.demonstration.sayings import Saying
 from ops.demonstration.scenario import Message, Nature, Scenario
@@ -30,6 +31,7 @@ class Observed(NamedTuple):
     unidentified: Counter[str]
     catalogue: Catalogue
     orders: Mapping[str, Mapping[str, Any]]
+    imported: Imported
     calls: Mapping[str, Mapping[str, int]]
 
 
@@ -40,6 +42,7 @@ def differences(scenario: Scenario, seen: Observed) -> list[str]:
         *_in_what_has_no_outcome(scenario, seen),
         *(f"{sku}: {said}" for sku, said in catalogue_differences(scenario, seen.catalogue).items()),
         *shipping.differences(scenario.orders, seen.orders),
+        *imports.differences(scenario, seen.imported),
         *(f"{operation} was answered {calls['429']} times with 429" for operation, calls in seen.calls.items() if "429" in calls),
     ]
 

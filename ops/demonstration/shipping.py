@@ -25,6 +25,9 @@ class Story(StrEnum):
     BUNDLE = "bundle"
     """One line is a bundle in two parcels, the first of which has another line of the order."""
 
+    BY_SKU = "by_sku"
+    """The upstream knows no order item, only what it has packed: its parcel waits until the order is imported."""
+
     UNKNOWN_ORDER = "unknown_order"
     NOTHING_IN_IT = "nothing_in_it"
 
@@ -146,7 +149,7 @@ _CODES: Final = {Story.UNKNOWN_ORDER: "18028"}
 
 
 def _data(order: Order, parcel: Parcel, left: datetime) -> dict[str, Any]:
-    items: list[dict[str, Any]] = [{"amazon_order_item_id": line.order_item_id, "quantity": line.quantity} for line in parcel.lines]
+    items: list[dict[str, Any]] = [{**_name(order, line), "quantity": line.quantity} for line in parcel.lines]
     for bundle in (line for line in order.lines if line.components and parcel.components):
         whole = [{"sku": sku, "quantity": quantity} for sku, quantity in (bundle.components or {}).items()]
         make_up = {"amazon_order_item_id": bundle.order_item_id, "components": whole}
@@ -160,6 +163,10 @@ def _data(order: Order, parcel: Parcel, left: datetime) -> dict[str, Any]:
         **parcel.given,
         "items": items,
     }
+
+
+def _name(order: Order, line: Line) -> dict[str, str]:
+    return {"sku": line.sku} if order.story is Story.BY_SKU else {"amazon_order_item_id": line.order_item_id}
 
 
 def differences(told: Sequence[Order], seen: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

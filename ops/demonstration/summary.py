@@ -53,6 +53,9 @@ class Summary(NamedTuple):
         """Return how many orders Amazon knows, and of how many every item was confirmed as it must be."""
         return shipping.confirmed(self.scenario.orders, self.seen.orders)
 
+    def imported_listings(self) -> int:
+        return sum(map(len, self.seen.imported.skus.values()))
+
     def as_json(self) -> dict[str, Any]:
         listed, equal = self.skus()
         known, confirmed = self.orders()
@@ -76,6 +79,7 @@ class Summary(NamedTuple):
             "throttled": self.throttled,
             "catalogue": {"skus": listed, "as_expected": equal},
             "orders": {"known_to_amazon": known, "as_expected": confirmed},
+            "imported": {"listings": self.imported_listings(), "orders": len(self.seen.imported.orders)},
             "differences": list(self.differences),
         }
 
@@ -141,6 +145,10 @@ def print_tables(summary: Summary) -> None:
                 "{valid_messages:,} valid messages became {feed_messages:,} feed messages in {feeds} feeds".format(**coalescing),
             ),
             ("Catalogue", f"{equal:,} of {listed:,} SKUs have exactly the newest price, quantity and lead time at Amazon"),
+            (
+                "Imported",
+                f"{summary.imported_listings():,} listings and {len(summary.seen.imported.orders):,} orders, by runs of each connection",
+            ),
             ("Orders", f"{confirmed:,} of the {known:,} orders that Amazon knows are confirmed: every item once, whole, by its own parcel"),
             ("Quotas", f"{summary.throttled} calls were refused; Amazon's clock ran {factor} times as fast as ours"),
             ("Seconds", ", ".join(f"{name} {value:.1f}" for name, value in summary.seconds.items())),

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from ops.demonstration import model, shipping
+from ops.demonstration.imports import KINDS, Imported, Run
 from ops.demonstration.ledger import Decided
 from ops.demonstration.proof import Observed, differences
 from ops.demonstration.scenario import Nature, scenario
+from ops.demonstration.sellers import SELLERS
 
 SCENE = scenario(400, 1)
 _REASONS = {Nature.REFUSED: "5665", Nature.UNKNOWN: "SKU_UNKNOWN", Nature.AMAZON_FULFILS: "FBA_GUARD"}
@@ -35,7 +37,16 @@ def all_well() -> Observed:
     }
     unidentified = Counter(message.fault.code for message in SCENE.messages if message.fault and not message.fault.has_identity)
     orders = {order.order_id: as_shipped(order) for order in SCENE.orders if order.is_known}
-    return Observed(decided, SCENE.repeats, unidentified, catalogue, orders, {"createFeed": {"202": 4}})
+    return Observed(decided, SCENE.repeats, unidentified, catalogue, orders, imported(), {"createFeed": {"202": 4}})
+
+
+def imported() -> Imported:
+    skus = {
+        seller.connection: frozenset(each.sku for each in SCENE.listings if each.seller is seller and each.nature is not Nature.UNKNOWN)
+        for seller in SELLERS
+    }
+    orders = {order.order_id: {line.order_item_id: line.quantity for line in order.lines} for order in SCENE.orders if order.is_known}
+    return Imported([Run(seller.connection, kind, "done", None) for seller in SELLERS for kind in KINDS], skus, orders)
 
 
 def as_shipped(order: shipping.Order) -> dict[str, Any]:
@@ -85,6 +96,12 @@ def test_nothing_differs_when_all_is_well() -> None:
         (lambda seen: seen._replace(orders=dict(list(seen.orders.items())[1:])), "Amazon does not know it"),
         (lambda seen: with_order(seen, "items", shipped=0), "0 of "),
         (lambda seen: with_order(seen, "items", confirmations=2), "by 2 updates"),
+        (lambda seen: seen._replace(imported=seen.imported._replace(orders={})), "imported as None in place of"),
+        (lambda seen: seen._replace(imported=seen.imported._replace(skus={})), "listings were not imported"),
+        (
+            lambda seen: seen._replace(imported=seen.imported._replace(runs=[Run("Demo US", "get-orders", "failed", "gone")])),
+            "the run get-orders is failed (gone)",
+        ),
         (lambda seen: with_order(seen, "packages", carrier_code="USPS"), "in place of Carriage(carrier_code='UPS'"),
         (lambda seen: with_order(seen, "packages", tracking_number="another"), "went as None"),
     ],
