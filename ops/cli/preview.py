@@ -1,22 +1,24 @@
 """`feedline preview`: a file of messages is rendered and explained; nothing is written, nothing is sent."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Annotated, Any, Final
 
+import msgspec
 import typer
 
 from ops.cli.compare import compare
-from ops.cli.output import Cell, Json, emit, note, say, table
+from ops.cli.output import Json, emit, note, say, table
 from ops.cli.publish import full_type, lines, opened
 from ops.cli.reading import reading
 from worker.clock import Clock
 from worker.core.facets import LISTING
-from worker.core.json import encode
+from worker.core.json import JsonValue, decode, encode
 from worker.errors import UsageError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from worker.core.carriers import Decision
     from worker.core.facets import Value
     from worker.core.preview import Preview
     from worker.core.trace import Name
@@ -27,7 +29,7 @@ SOURCE: Final = "feedline-preview"
 
 
 def preview(
-    message_type: Annotated[str, typer.Argument(metavar="TYPE", help="inventory or listing; with --last also shipment.")],
+    message_type: Annotated[str, typer.Argument(metavar="TYPE", help="inventory, listing or shipment.")],
     *,
     connection: Annotated[str, typer.Option(help="The connection through whose template the messages go, whichever they name.")],
     file: Annotated[
@@ -47,6 +49,8 @@ def preview(
     A file: each line is looked at alone: what its template makes of it, every fault with its remedy, what is known to stand at
     Amazon already, and the feed message that would go. Exit code 1 when some line is invalid.
 
+    Of a shipment also: how its carrier was decided, and what its bundles wait for; other parcels' components that wait are counted in.
+
     --last N: the last stored messages of the original go through it and through the connection, and the difference of what would be
     sent is printed: the safe test before a change of templates, rules or settings.
     """
@@ -59,8 +63,6 @@ def preview(
     if against is not None:
         raise UsageError("--against goes with --last.")
     assert file is not None
-    if type_ == full_type("shipment"):
-        raise UsageError("What a shipment becomes depends on its order and its other parcels. Say inventory or listing.")
     counts: dict[str, int] = {}
     with opened(file) as stream, reading() as tx:
         from worker.steps.preview import previewed
@@ -77,7 +79,7 @@ def preview(
             if as_json:
                 emit(shown)
             else:
-                _show(shown)
+                _show(shown, each.feed_messages)
     note(", ".join(f"{count:,} {outcome}" for outcome, count in counts.items()) or "The file holds no messages.")
     if "invalid" in counts:
         raise typer.Exit(1)
@@ -118,46 +120,84 @@ def _json(line: int, each: "Previewed", winner: "Name | None") -> dict[str, Any]
         "id": each.id,
         "source": each.source,
         "key": each.key,
-        "sku": each.sku,
+        "sku": each.listing.sku,
         "outcome": str(result.outcome),
         "reason": result.reason,
         "issues": [shown_issue(issue) for issue in result.issues],
         "superseded_by": None if winner is None else winner.id,
         "facets": [_facet_json(facet, value, result) for facet, value in result.facets.items()],
-        "linked": each.linked,
-        "product_type_source": each.product_type_source,
-        "feed_message": dict(result.feed_message) or None,
+        "linked": each.listing.linked,
+        "product_type_source": each.listing.product_type_source,
+        "amazon_order_id": each.shipment.amazon_order_id,
+        "decision": _decision(each.shipment.decision),
+        "missing": each.shipment.missing,
+        "feed_message": _feed_message(each),
     }
 
 
+def _feed_message(each: "Previewed") -> JsonValue:
+    """Of a SKU, of which one goes: the object. Of a parcel, whose parts go each as its own: the list of their XML texts."""
+    if not each.feed_messages:
+        return None
+    return decode(each.feed_messages[0]) if each.shipment.amazon_order_id is None else each.feed_messages
+
+
+def _decision(decision: "Decision | None") -> dict[str, Any] | None:
+    """The decision as `feedline trace` shows it, and why it came out so."""
+    if decision is None:
+        return None
+    from worker.core.carrier_reasons import reasons
+
+    return {**msgspec.to_builtins(decision), "reasons": reasons(decision)}
+
+
 def _facet_json(facet: str, value: "Value", result: "Preview") -> dict[str, Any]:
+    from worker.core.preview import HELD
     from worker.core.trace import shown_value
 
-    fate = result.fates.get(facet)
-    told = {"facet": facet, **shown_value(value), "outcome": str(result.outcome if fate is None else fate.outcome)}
-    return told if fate is None or fate.reason is None else {**told, "reason": fate.reason}
+    fate, waits = result.fates.get(facet), result.waits.get(facet)
+    outcome, reason = (HELD, waits) if waits is not None else (result.outcome, None) if fate is None else (fate.outcome, fate.reason)
+    told = {"facet": facet, **shown_value(value), "outcome": str(outcome)}
+    return told if reason is None else {**told, "reason": reason}
 
 
-def _show(shown: Mapping[str, Any]) -> None:
+def _show(shown: Mapping[str, Any], feed_messages: Iterable[str]) -> None:
     told = shown["reason"] or (f"by {shown['superseded_by']}" if shown["superseded_by"] else None)
     because = f" ({told})" if told else ""
-    say(f"Line {shown['line']}: {shown['key'] or shown['id'] or 'no key'}: {shown['outcome']}{because}")
+    order = f" of order {shown['amazon_order_id']}" if shown["amazon_order_id"] else ""
+    say(f"Line {shown['line']}: {shown['key'] or shown['id'] or 'no key'}{order}: {shown['outcome']}{because}")
     for issue in shown["issues"]:
         field = f"{issue['field']}: " if issue["field"] else ""
         say(f"  {issue['severity'].lower()} {issue['code']}: {field}{issue['message']} {issue['remedy'] or ''}".rstrip())
+    if shown["decision"] is not None:
+        for reason in shown["decision"]["reasons"]:
+            say(f"  {reason}")
+    for item_id, pieces in shown["missing"].items():
+        say(f"  The bundle {item_id} waits for {_pieces(pieces.items())}.")
     if shown["facets"]:
-        table(("  facet", "value", "outcome"), (_facet(facet) for facet in shown["facets"]))
-    if shown["feed_message"] is not None:
-        if not shown["linked"]:
-            say("  Amazon has not been asked about this SKU yet: its product type stands for the fallback.")
-        say(f"  {encode(shown['feed_message']).decode()}")
+        value = _offered if shown["amazon_order_id"] is None else _shipped
+        rows = ((f"  {facet['facet']}", value(facet), facet["outcome"]) for facet in shown["facets"])
+        table(("  facet", "value", "outcome"), rows)
+    if shown["linked"] is False and shown["feed_message"] is not None:
+        say("  Amazon has not been asked about this SKU yet: its product type stands for the fallback.")
+    for text in feed_messages:
+        for line in text.splitlines():
+            say(f"  {line}")
     say("")
 
 
-def _facet(facet: Mapping[str, Any]) -> tuple[Cell, ...]:
-    value = facet["value"]
+def _offered(facet: Mapping[str, Any]) -> str:
     if facet.get("cleared"):
-        shown = "deleted" if facet["facet"] == LISTING else "cleared"
-    else:
-        shown = ", ".join(value["attributes"]) if facet["facet"] == LISTING else str(value)
-    return f"  {facet['facet']}", shown, facet["outcome"]
+        return "deleted" if facet["facet"] == LISTING else "cleared"
+    return ", ".join(facet["value"]["attributes"]) if facet["facet"] == LISTING else str(facet["value"])
+
+
+def _shipped(facet: Mapping[str, Any]) -> str:
+    value = facet["value"]
+    if "shipped" in value:
+        return _pieces(value["shipped"].items())
+    return _pieces((line.get("item") or line["sku"], line["quantity"]) for line in value["lines"])
+
+
+def _pieces(pieces: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{count} of {what}" for what, count in pieces)

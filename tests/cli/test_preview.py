@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
 
 from tests.cli.conftest import Feedline
 from tests.cli.shop import SPEED, StartSimulator, opened
-from tests.steps.shop import NAME, Shop
+from tests.steps.parcels import ORDER, OTHER_ORDER, amazon_has, component, import_order, line, parcel, ship
+from tests.steps.shop import NAME, SELLER, Shop
 
 
 @pytest.fixture
@@ -82,11 +84,9 @@ def test_the_connection_of_the_command_line_renders_whatever_the_message_names(
     feedline: Feedline, settings: dict[str, str], shop: Shop, tmp_path: Path
 ) -> None:
     (line,) = _previewed(feedline, settings, tmp_path, {"connection": "The other one", "sku": "MUG-1", "quantity": 5})
-    shipment = feedline("preview", "shipment", "--connection", NAME, "-f", "messages.jsonl", settings=settings)
     told = feedline("preview", "inventory", "--connection", NAME, "-f", "messages.jsonl", settings=settings)
 
     assert line["outcome"] == "would_send"
-    assert shipment.returncode == 2
     assert "Line 1: MUG-1: would_send" in told.stdout
     assert "1 would_send" in told.stderr
 
@@ -115,6 +115,119 @@ def test_listing_messages_are_rendered_and_explained(feedline: Feedline, setting
     assert [issue["code"] for issue in wrong["issues"]] == ["CHECK_DIGIT_WRONG", "MAPPING_KEY_UNKNOWN"]
     assert deletion["feed_message"] == {"sku": "MUG-1", "operationType": "DELETE"}
     assert "merchant_suggested_asin, condition_type" in told.stdout
+
+
+UPS = "1Z9999990399999999"
+
+
+@pytest.mark.requirement("R17", "R103")
+def test_a_shipment_shows_its_carrier_with_the_reasons_and_the_very_xml_that_then_goes(
+    feedline: Feedline, settings: dict[str, str], shop: Shop, tmp_path: Path
+) -> None:
+    amazon_has(shop, imported=True, A=2)
+    message = parcel(UPS, line(quantity=2), carrier="The Van")
+
+    (shown,) = _previewed(feedline, settings, tmp_path, message, type_="shipment")
+    told = feedline("preview", "shipment", "--connection", NAME, "-f", "messages.jsonl", settings=settings)
+
+    assert (shown["outcome"], shown["key"], shown["amazon_order_id"]) == ("would_send", f"FR-{ORDER[-4:]} {UPS}", ORDER)
+    assert (shown["decision"]["carrier_code"], shown["decision"]["overridden"]) == ("UPS", True)
+    assert "That overrides the mapping." in shown["decision"]["reasons"]
+    assert "That overrides the mapping." in told.stdout
+    assert "<CarrierCode>UPS</CarrierCode>" in told.stdout
+    ship(shop, message)
+    shop.run()
+    (going,) = shown["feed_message"]
+    assert etree.canonicalize(going, strip_text=True) == etree.canonicalize(_carried(shop), strip_text=True)
+
+
+@pytest.mark.requirement("R17", "R97", "R98", "R99")
+def test_a_component_that_completes_a_bundle_shows_the_whole_update(
+    feedline: Feedline, settings: dict[str, str], shop: Shop, tmp_path: Path
+) -> None:
+    amazon_has(shop, imported=True, A=1, BUNDLE=2)
+    ship(shop, parcel(UPS, line(), component("A")))
+    before = shop.query(
+        "SELECT (SELECT count(*) FROM message) AS messages, (SELECT string_agg(pending::text, '') FROM key_state) AS pending"
+    )
+
+    first, last, mixed = _previewed(
+        feedline,
+        settings,
+        tmp_path,
+        parcel(UPS, component("A")),
+        parcel("1Z9999990399999998", component("B")),
+        parcel("1Z9999990399999997", line(), component("B", A=1, B=2), order=OTHER_ORDER),
+        type_="shipment",
+    )
+    told = feedline("preview", "shipment", "--connection", NAME, "-f", "messages.jsonl", settings=settings)
+
+    assert (first["outcome"], first["reason"], first["missing"]) == ("held", "bundle_partial", {"30000000000003": {"B": 1}})
+    assert "The bundle 30000000000003 waits for 1 of B." in told.stdout
+    (update,) = last["feed_message"]
+    assert (last["outcome"], last["missing"]) == ("would_send", {})
+    assert "<AmazonOrderItemCode>30000000000003</AmazonOrderItemCode>" in update
+    assert "<Quantity>2</Quantity>" in update
+    assert (mixed["outcome"], len(mixed["feed_message"])) == ("would_send", 1)
+    assert [facet["outcome"] for facet in mixed["facets"]] == ["would_send", "held"]
+    assert mixed["missing"] == {"30000000000003": {"A": 1, "B": 1}}
+    after = shop.query(
+        "SELECT (SELECT count(*) FROM message) AS messages, (SELECT string_agg(pending::text, '') FROM key_state) AS pending"
+    )
+    assert after == before
+
+
+@pytest.mark.requirement("R17", "R85")
+def test_a_shipment_that_does_not_go_says_why(feedline: Feedline, settings: dict[str, str], shop: Shop, tmp_path: Path) -> None:
+    import_order(shop, OTHER_ORDER, [("10000000000001", "A", 1)])
+    amazon_has(shop)
+    ship(shop, parcel(UPS, line()))
+    shop.run()
+    event = {"specversion": "1.0", "id": "old", "source": "wms", "type": "feedline.shipment.v1", "time": "2020-01-01T00:00:00Z"}
+
+    empty, unknown, foreign, invalid, unchanged, older, broken = _previewed(
+        feedline,
+        settings,
+        tmp_path,
+        parcel(UPS),
+        parcel(UPS, {"sku": "A", "quantity": 1}, order="902-0000000-0000001"),
+        parcel(UPS, {"sku": "C", "quantity": 1}, order=OTHER_ORDER),
+        parcel("12345", line(item="x"), carrier="", method="", shipped_at="1999-12-31T00:00:00Z"),
+        parcel(UPS, line()),
+        {**event, "data": {"connection": NAME, **parcel(UPS, line(quantity=2))}},
+        '{"amazon_order_id": ',
+        type_="shipment",
+        exit_code=1,
+    )
+
+    assert (empty["outcome"], empty["reason"], empty["feed_message"]) == ("skipped", "empty_fulfillment", None)
+    assert (unknown["outcome"], unknown["reason"], unknown["missing"]) == ("held", "order_unknown", {})
+    assert (foreign["outcome"], [each["code"] for each in foreign["issues"]]) == ("invalid", ["ORDER_ITEM_UNKNOWN"])
+    assert [each["code"] for each in invalid["issues"]] == ["CARRIER_REQUIRED", "SHIPPED_AT_INVALID", "FIELD_INVALID"]
+    assert invalid["decision"]["carrier"] == ""
+    assert (unchanged["outcome"], unchanged["feed_message"]) == ("unchanged", None)
+    assert (older["outcome"], older["superseded_by"]) == ("superseded", "s1")
+    assert (broken["outcome"], broken["decision"]) == ("invalid", None)
+
+
+@pytest.mark.requirement("R17", "R86")
+def test_an_order_that_is_not_managed_is_held_where_the_connection_says_so(
+    feedline: Feedline, settings: dict[str, str], shop: Shop, tmp_path: Path
+) -> None:
+    shop.connect(sync_orders={"non_managed": "hold"})
+
+    (shown,) = _previewed(feedline, settings, tmp_path, parcel(UPS, line()), type_="shipment")
+
+    assert (shown["outcome"], shown["reason"], shown["feed_message"]) == ("held", "non_managed", None)
+    assert shown["decision"]["carrier_code"] == "UPS"
+
+
+def _carried(shop: Shop) -> str:
+    """The OrderFulfillment of the last feed."""
+    document = shop.simulator.feed_document(SELLER, shop.feeds()[-1]["amazon_feed_id"])
+    found = etree.fromstring(document).find("Message/OrderFulfillment")
+    assert found is not None
+    return str(etree.tostring(found, encoding="unicode"))
 
 
 def _previewed(

@@ -3,14 +3,14 @@
 Both are rendered of the message alone, as if Amazon had nothing yet: only what the settings make of it can differ.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from difflib import unified_diff
 from typing import Final
 
 import msgspec
-from lxml import etree
 
 from worker.core.coalescing import Key
+from worker.core.feed_formats import FORMATS
 from worker.core.issues import Issue
 from worker.core.json import encode
 from worker.core.kinds import Kind
@@ -25,7 +25,7 @@ def payload(kind: Kind, key: Key, rendered: Rendered) -> list[str]:
     """Return what goes of *key*, what waits and what does not go, as lines that a person can read."""
     facets = {} if key.pending is None else key.pending.facets
     going = {facet for part in rendered.parts for facet in (part.facets if part.facets is not None else facets)}
-    lines = [line for part in rendered.parts for line in _READABLE[kind](part.body).splitlines()]
+    lines = [line for part in rendered.parts for line in FORMATS[kind].readable(part.body).splitlines()]
     lines += [f"{facet}: {fate.outcome}, {fate.reason}" for facet, fate in sorted(rendered.dropped.items())]
     for facet in sorted(facets.keys() - going - rendered.dropped.keys()):
         lines.append(f"{facet}: held, {rendered.held}")
@@ -45,17 +45,3 @@ def difference(before: Sequence[str], after: Sequence[str], *, names: tuple[str,
 
 def _json(text: bytes) -> str:
     return msgspec.json.format(text, indent=2).decode()
-
-
-def _feed_message(body: bytes) -> str:
-    """A listing's feed message: its body lacks the opening brace, after which its number stands."""
-    return _json(b"{" + body)
-
-
-def _order_fulfillment(body: bytes) -> str:
-    element = etree.fromstring(body)
-    etree.indent(element)
-    return str(etree.tostring(element, encoding="unicode"))
-
-
-_READABLE: Final[Mapping[Kind, Callable[[bytes], str]]] = {Kind.LISTINGS: _feed_message, Kind.SHIPMENTS: _order_fulfillment}

@@ -9,6 +9,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from worker.core.attribute_shapes import Selectors, instances
 from worker.core.coalescing import Change
 from worker.core.facets import HANDLING_TIME, PRICE, QUANTITY, Value
@@ -222,6 +224,11 @@ LONGEST_MESSAGE_ID: Final = len('"messageId":2147483647,')
 def body(message: Mapping[str, Any]) -> bytes:
     """Return a feed message as it will stand in the document, without its opening brace and messageId."""
     return encode(message)[1:]
+
+
+def readable(body_: bytes) -> str:
+    """Return a feed message as a person reads it: indented JSON, its numbers digit by digit."""
+    return msgspec.json.format(b"{" + body_, indent=2).decode()
 
 
 def size(body_: bytes) -> int:

@@ -23,9 +23,9 @@ class FeedFormat(NamedTuple):
     """A feed type as the steps use it.
 
     `renderer` is asked once for a feed, with the time of the cut. `header` takes the selling partner's id and the language.
-    `size`: bytes that a body takes at most, its number counted, without what parts it from the next. `assemble` takes the header,
-    the bodies, and the number of the first. `read` raises ValueError. `amazon_name`: the key as Amazon spells it, with the
-    connection's SKU prefix.
+    `readable`: a body as text for people. `size`: bytes that a body takes at most, its number counted, without what parts it from
+    the next. `assemble` takes the header, the bodies, and the number of the first. `read` raises ValueError. `amazon_name`: the key
+    as Amazon spells it, with the connection's SKU prefix.
     """
 
     feed_type: str
@@ -33,6 +33,7 @@ class FeedFormat(NamedTuple):
     renderer: Callable[[Connection, datetime], Render]
     header: Callable[[str, str], bytes]
     footer: bytes
+    readable: Callable[[bytes], str]
     size: Callable[[bytes], int]
     assemble: Callable[[bytes, Iterable[bytes], int], bytes]
     read: Callable[[bytes], Report]
@@ -103,6 +104,7 @@ FORMATS: Final[Mapping[Kind, FeedFormat]] = {
         renderer=_listings,
         header=feed_document.header,
         footer=feed_document.FOOTER,
+        readable=feed_document.readable,
         size=feed_document.size,
         assemble=feed_document.assemble,
         read=report.read,
@@ -114,6 +116,7 @@ FORMATS: Final[Mapping[Kind, FeedFormat]] = {
         renderer=_shipments,
         header=fulfillment_document.header,
         footer=fulfillment_document.FOOTER,
+        readable=fulfillment_document.readable,
         size=fulfillment_document.size,
         assemble=fulfillment_document.assemble,
         read=fulfillment_report.read,

@@ -65,6 +65,13 @@ def header(selling_partner_id: str, _language_tag: str) -> bytes:
     return b'<?xml version="1.0" encoding="UTF-8"?>\n<AmazonEnvelope>%b<MessageType>OrderFulfillment</MessageType>' % _written(head)
 
 
+def readable(body_: bytes) -> str:
+    """Return an OrderFulfillment as a person reads it: indented XML."""
+    element = etree.fromstring(body_)
+    etree.indent(element)
+    return str(etree.tostring(element, encoding="unicode"))
+
+
 def size(body_: bytes) -> int:
     """Return the bytes that *body_* will take at most, its number counted."""
     return len(_BEFORE_NUMBER) + LONGEST_MESSAGE_ID + len(_AFTER_NUMBER) + len(body_) + len(_AFTER_BODY)

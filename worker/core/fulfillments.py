@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from worker.core import bundles, fulfillment_document
+from worker.core import bundles, coalescing, fulfillment_document
 from worker.core.bundles import Progress
 from worker.core.coalescing import Change
 from worker.core.facets import BUNDLE, Value
@@ -89,6 +89,11 @@ def waits_for_components(change: Change, confirmed: Mapping[str, Value]) -> bool
     """Whether all that is pending of an order are bundles of which components are missing, so that no feed need be cut for it."""
     values = {facet: said.value for facet, said in change.facets.items()}
     return all(facet.startswith(BUNDLE) for facet in values) and not any(each.is_complete for each in missing(values, confirmed).values())
+
+
+def waiting_contributions(change: Change | None) -> Change | None:
+    """Return what waits of an order's bundles, without the parcels' own lines: all that a further parcel has to do with."""
+    return None if change is None else coalescing.take(change, [facet for facet in change.facets if facet.startswith(BUNDLE)])
 
 
 def missing(pending: Mapping[str, Value], confirmed: Mapping[str, Value]) -> dict[str, Progress]:

@@ -6,11 +6,9 @@ from typing import NamedTuple
 from worker.core import wire_json
 from worker.core.coalescing import Arrival
 from worker.core.connections import Connection
-from worker.core.facets import Facets
 from worker.core.messages import Invalid, Message, read
-from worker.core.ordering import version
 from worker.core.wire import Event
-from worker.steps.stage import Mapped, mapped
+from worker.steps.stage import Mapped, arrival, mapped
 from worker.store.resync import Stored
 
 
@@ -42,19 +40,4 @@ def mapped_again(stored: Stored, connection: Connection, now: datetime) -> Mappe
     if isinstance(message, Invalid):
         return None
     made = mapped(message, connection, now)
-    return MappedAgain(stored, message, made, _arrival(stored, message, made.facets))
-
-
-def _arrival(stored: Stored, message: Message, facets: Facets) -> Arrival:
-    time = message.time or stored.received_at
-    return Arrival(
-        message=stored.id,
-        source=message.source,
-        type=message.type,
-        version=version(message.sequence, time),
-        published=time.timestamp(),
-        facets=facets.values,
-        warnings=facets.warnings,
-        topic=facets.topic,
-        nothing=facets.nothing,
-    )
+    return MappedAgain(stored, message, made, arrival(stored.id, message, made.facets, stored.received_at))

@@ -202,7 +202,7 @@ def _fold(tx: Transaction, batch: _Batch) -> None:
     """Fold the fresh messages, in their order, into what must still reach Amazon."""
     rows = keys.lock(tx, (new.name for new in batch.fresh))
     for new in batch.fresh:
-        for settled in coalesce(rows[new.name].key, _arrival(new, batch.arrived)):
+        for settled in coalesce(rows[new.name].key, arrival(new.id, new.message, new.facets, batch.arrived)):
             if settled.outcome is Outcome.INVALID:
                 batch.refused.append((new.incoming, new.id, settled.issues))
             batch.ended.append((new.connection.name, outcomes.Ended(new.connection.id, settled)))
@@ -228,18 +228,18 @@ def mapped(message: Message, connection: Connection, now: datetime) -> Mapped:
     return Mapped(key, facets)
 
 
-def _arrival(each: _Fresh, arrived: datetime) -> Arrival:
-    message = each.message
+def arrival(id_: int, message: Message, facets: Facets, arrived: datetime) -> Arrival:
+    """Return *message* as coalescing sees it. *facets*: what its template makes of it; *arrived*: the time of one without a time."""
     return Arrival(
-        message=each.id,
+        message=id_,
         source=message.source,
         type=message.type,
         version=version(message.sequence, message.time or arrived),
         published=(message.time or arrived).timestamp(),
-        facets=each.facets.values,
-        warnings=each.facets.warnings,
-        topic=each.facets.topic,
-        nothing=each.facets.nothing,
+        facets=facets.values,
+        warnings=facets.warnings,
+        topic=facets.topic,
+        nothing=facets.nothing,
     )
 
 
