@@ -231,7 +231,9 @@ def test_what_is_pending_and_on_its_way_for_a_sku_is_told_apart(feedline: Feedli
     assert record["pending"]["facets"] == {"quantity": {"value": 5}}
 
 
-def test_the_shipments_of_an_order_are_found_by_the_order_and_by_the_request(feedline: Feedline, settings: dict[str, str], shop: Shop) -> None:
+def test_the_shipments_of_an_order_are_found_by_the_order_and_by_the_request(
+    feedline: Feedline, settings: dict[str, str], shop: Shop
+) -> None:
     data = {
         "connection": NAME,
         "fulfillment_request_number": "FR-1",

@@ -185,9 +185,7 @@ FAULTS: Final = _catalogue(
         "Apply it under a new name: what is known of its SKUs would be wrong.",
     ),
     # Runs.
-    Fault(
-        "CONNECTION_PAUSED", "The connection {value} is paused.", 'Let it go on first: feedline connection resume "{value}"'
-    ),
+    Fault("CONNECTION_PAUSED", "The connection {value} is paused.", 'Let it go on first: feedline connection resume "{value}"'),
     Fault(
         "NOT_AUTHORIZED",
         "The connection {value} is not authorised: {reason}",
