@@ -176,7 +176,7 @@ def _show(shown: Mapping[str, Any], feed_messages: Iterable[str]) -> None:
         say(f"  The bundle {item_id} waits for {_pieces(pieces.items())}.")
     if shown["facets"]:
         value = _offered if shown["amazon_order_id"] is None else _shipped
-        rows = ((f"  {facet['facet']}", value(facet), facet["outcome"]) for facet in shown["facets"])
+        rows = ((f"  {facet['facet']}", value(facet), _outcome(facet)) for facet in shown["facets"])
         table(("  facet", "value", "outcome"), rows)
     if shown["linked"] is False and shown["feed_message"] is not None:
         say("  Amazon has not been asked about this SKU yet: its product type stands for the fallback.")
@@ -184,6 +184,10 @@ def _show(shown: Mapping[str, Any], feed_messages: Iterable[str]) -> None:
         for line in text.splitlines():
             say(f"  {line}")
     say("")
+
+
+def _outcome(facet: Mapping[str, Any]) -> str:
+    return f"{facet['outcome']} ({facet['reason']})" if "reason" in facet else str(facet["outcome"])
 
 
 def _offered(facet: Mapping[str, Any]) -> str:

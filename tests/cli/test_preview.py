@@ -164,6 +164,7 @@ def test_a_component_that_completes_a_bundle_shows_the_whole_update(
 
     assert (first["outcome"], first["reason"], first["missing"]) == ("held", "bundle_partial", {"30000000000003": {"B": 1}})
     assert "The bundle 30000000000003 waits for 1 of B." in told.stdout
+    assert "held (bundle_partial)" in told.stdout
     (update,) = last["feed_message"]
     assert (last["outcome"], last["missing"]) == ("would_send", {})
     assert "<AmazonOrderItemCode>30000000000003</AmazonOrderItemCode>" in update
