@@ -34,7 +34,7 @@ def wait_until_held(shop: Shop, *reasons: str) -> None:
 # --- the main way -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("R80", "R81", "R87", "R90")
+@pytest.mark.requirement("R11", "R80", "R81", "R87", "R90")
 def test_a_parcel_is_confirmed(trading: Shop) -> None:
     amazon_has(trading, A=2)
 
@@ -137,7 +137,7 @@ def test_what_was_rejected_can_be_corrected(trading: Shop) -> None:
 # --- bundles ------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("R97", "R98", "R99", "R100", "R101")
+@pytest.mark.requirement("R89", "R97", "R98", "R99", "R100", "R101")
 def test_a_bundle_is_held_until_it_is_complete_while_the_other_lines_go(trading: Shop) -> None:
     amazon_has(trading, A=1, BUNDLE=1)
 
@@ -153,6 +153,7 @@ def test_a_bundle_is_held_until_it_is_complete_while_the_other_lines_go(trading:
     assert [(package["items"], package["tracking_number"], package["confirmations"]) for package in bundle] == [({BUNDLE: 1}, "T2", 1)]
 
 
+@pytest.mark.requirement("R89")
 def test_a_partial_bundle_alone_costs_no_call_and_is_held_at_once(trading: Shop) -> None:
     ship(trading, parcel("T1", component("A")))
 
