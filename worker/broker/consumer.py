@@ -43,12 +43,12 @@ class Batch:
     `committed` is set by the actor, after the commit; only then are they acknowledged.
     """
 
-    def __init__(self, consumer: "BatchConsumer", deliveries: list[Delivery], tags: list[int], arrived: datetime) -> None:
+    def __init__(self, consumer: "BatchConsumer", deliveries: list[Delivery], tags: list[int], bytes_: int, arrived: datetime) -> None:
         self.consumer = consumer
         self.deliveries = deliveries
         self.tags = tags
         self.arrived = arrived
-        self.bytes = sum(len(delivery.body) for delivery in deliveries)
+        self.bytes = bytes_
         self.committed = False
         self.over = False
 
@@ -115,6 +115,7 @@ class BatchConsumer(Consumer):
             if self._open_bytes > MOST_OPEN_BYTES:
                 # Acknowledgements go out, and next to nothing is read: what is not read stays with RabbitMQ.
                 self._clock.wait(self._released, self._linger_seconds)
+                self._released.clear()
                 self._connection.process_data_events(0)
                 return None
             self._connection.process_data_events(0 if self._arrived else self._idle_seconds)
@@ -144,12 +145,10 @@ class BatchConsumer(Consumer):
             tags.append(tag)
             deliveries.append(delivery)
             taken += len(delivery.body)
-        batch = Batch(self, deliveries, tags, self._clock.now())
+        batch = Batch(self, deliveries, tags, taken, self._clock.now())
         self._open[tags[-1]] = batch
         self._arrived_bytes -= taken
         self._open_bytes += taken
-        if self._open_bytes > MOST_OPEN_BYTES:
-            self._released.clear()
         message: dramatiq.Message[None] = dramatiq.Message(
             queue_name=self._queue_name, actor_name=self._actor_name, args=(batch,), kwargs={}, options={}
         )

@@ -35,7 +35,7 @@ SLICE_SECONDS: Final = 5
 """How long one wake-up goes on before it makes room for other work."""
 
 LEASE_SECONDS: Final = 60
-"""Longer than the calls between two looks may take."""
+"""Longer than a slice and the one call that may outlast it."""
 RETRY_SECONDS: Final = 5
 
 
@@ -54,7 +54,7 @@ def link(ctx: Context, connection_id: int, stopping: Event) -> None:
                 waiting = listings.unlinked(tx, connection_id, SKUS_PER_CALL * CALLS_A_ROUND)
             if connection is None or connection.paused or not waiting:
                 break
-            _take_round(ctx, connection, waiting)
+            _take_round(ctx, connection, waiting, until)
     except Later as later:
         with ctx.database.begin() as tx:
             leases.keep_until(tx, lease_name(connection_id), later.at)
@@ -67,11 +67,14 @@ def link(ctx: Context, connection_id: int, stopping: Event) -> None:
             leases.release(tx, lease_name(connection_id))
 
 
-def _take_round(ctx: Context, connection: Connection, waiting: Sequence[str]) -> None:
+def _take_round(ctx: Context, connection: Connection, waiting: Sequence[str], until: float) -> None:
+    """Ask about *waiting*, and write what was found. No call begins after *until*: the lease must not end under a slow Amazon."""
     asked: list[str] = []
     found: list[Linked] = []
     try:
         for start in range(0, len(waiting), SKUS_PER_CALL):
+            if asked and ctx.clock.monotonic() >= until:
+                break
             page = waiting[start : start + SKUS_PER_CALL]
             found += _ask(ctx, connection, page)
             asked += page
