@@ -48,6 +48,7 @@ class Amazon:
                 for patch in message["patches"]:
                     self._write(patch["path"].rpartition("/")[2], patch["value"][0])
             case operation:
+                assert self.item is not None or operation == "UPDATE", "an incomplete listing would be made of it"
                 self.item = {} if operation == "UPDATE" or self.item is None else self.item
                 for name, instances in message["attributes"].items():
                     if name == "fulfillment_availability":
@@ -126,7 +127,8 @@ class ListingLife(RuleBasedStateMachine):
             self.linked = self.amazon.item is not None
             if not self.linked:
                 unknown = Fate(Outcome.REJECTED, reason="SKU_UNKNOWN")
-                fates = {facet: Fate(Outcome.UNCHANGED) if facet == LISTING else unknown for facet in change.facets}
+                gone = Fate(Outcome.UNCHANGED)
+                fates = {facet: gone if facet == LISTING and said.value.cleared else unknown for facet, said in change.facets.items()}
                 self.ledger.note(coalescing.drop(change, fates))
                 self.key.pending = None
                 return

@@ -183,6 +183,17 @@ def test_a_deletion_of_what_amazon_does_not_list_has_nothing_to_do(shop: Shop) -
     assert shop.feeds() == []
 
 
+def test_a_partial_update_of_what_amazon_does_not_list_is_refused_and_makes_no_listing(shop: Shop) -> None:
+    shop.connect(publish_listings={"operation": "PARTIAL_UPDATE", "template": TEMPLATE})
+
+    ids = shop.publish(listing(), {"sku": "FLX12345", "price": "19.99"})
+    shop.run()
+
+    assert [(shop.outcomes()[each]["outcome"], shop.outcomes()[each]["reason"]) for each in ids] == [("rejected", "SKU_UNKNOWN")] * 2
+    assert not is_listed(shop)
+    assert shop.feeds() == []
+
+
 def test_the_same_listing_again_is_unchanged_and_one_with_another_price_patches_that(shop: Shop) -> None:
     shop.connect()
     shop.publish(listing())

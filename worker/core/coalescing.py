@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from worker.core.facets import HANDLING_TIME, LISTING, PRICE, QUANTITY, Value, topic_of
+from worker.core.facets import HANDLING_TIME, LISTING, PRICE, QUANTITY, UPDATE, Value, topic_of
 from worker.core.issues import Issue, issue
 from worker.core.ordering import History, Last, Version
 from worker.core.outcomes import Fate, Outcome, Reason, Settled, settle
@@ -171,9 +171,9 @@ def _delete(key: Key, history: History, arrival: Arrival) -> Iterator[Settled]:
 
 
 def publishes(change: Change | None) -> bool:
-    """Whether *change* brings a listing to Amazon, so that its SKU need not be known there."""
+    """Whether *change* makes a listing at Amazon, so that its SKU need not be known there. A PARTIAL_UPDATE would make a broken one."""
     said = None if change is None else change.facets.get(LISTING)
-    return said is not None and not said.value.cleared
+    return said is not None and not said.value.cleared and said.value.value.get("operation") == UPDATE
 
 
 def _gave_sequence(history: History, topic: str | None) -> bool:
@@ -326,9 +326,10 @@ def refused(flight: Flight, fate: Fate) -> list[tuple[Change, Fate | None]]:
     with it, is not decided, and goes again by itself.
     """
     change = flight.change
-    if not publishes(change):
+    listing = change.facets.get(LISTING)
+    if listing is None or listing.value.cleared:
         return [(change, fate)]
-    publisher = change.facets[LISTING].message
+    publisher = listing.message
     published = take(change, [facet for facet, said in change.facets.items() if said.message == publisher])
     return [(published, fate), (change, None)]
 

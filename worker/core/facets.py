@@ -17,6 +17,9 @@ BUNDLE: Final = "bundle"
 LISTING: Final = "listing"
 """All that publishing says of a SKU beside the facets above."""
 
+UPDATE: Final = "UPDATE"
+"""The operation of a listing that Amazon makes anew; of every other it must have the listing already."""
+
 
 def facet_of(topic: str, *, bundle: str | None = None) -> str:
     """Return the name of a facet of *topic*, a parcel: its lines, or what it holds of the *bundle* with that order item id (digits)."""

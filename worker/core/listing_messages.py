@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from worker.core import feed_document
 from worker.core.attribute_shapes import emptied, instances
 from worker.core.coalescing import Change, Flight
-from worker.core.facets import HANDLING_TIME, LISTING, PRICE, QUANTITY, Value
+from worker.core.facets import HANDLING_TIME, LISTING, PRICE, QUANTITY, UPDATE, Value
 from worker.core.feed_document import (
     AMAZONS_CHANNELS,
     AVAILABILITY_KEYS,
@@ -27,7 +27,6 @@ from worker.core.feed_document import (
 )
 from worker.core.json import JsonObject
 from worker.core.outcomes import Fate, Outcome, Reason
-from worker.core.publishing import UPDATE
 
 _OFFER: Final = frozenset({PRICE, QUANTITY, HANDLING_TIME})
 

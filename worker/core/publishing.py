@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from worker.core import attribute_shapes, facet_values
 from worker.core.attribute_shapes import MONEY_ATTRIBUTES, Selectors
 from worker.core.facet_values import Make, money_text, why_not_money
-from worker.core.facets import HANDLING_TIME, LISTING, PRICE, QUANTITY, Facets, Value
+from worker.core.facets import HANDLING_TIME, LISTING, PRICE, QUANTITY, UPDATE, Facets, Value
 from worker.core.issues import Issue, Severity, issue
 from worker.core.json import JsonObject, JsonValue, encode
 from worker.core.mapping import CONDITIONS, Absent, Found, Resolver, Result, reader, resolver
@@ -25,7 +25,6 @@ from worker.core.texts import folded, unwanted_character
 if TYPE_CHECKING:
     from worker.core.connections import ConnectionSettings
 
-UPDATE: Final = "UPDATE"
 DELETE: Final = "delete"
 """The one word, in a message's `operation`, that removes a listing. Nothing else does."""
 

@@ -135,5 +135,7 @@ def _unknown(change: Change, connection: Connection, key: str, near: str | None)
     hint = "" if near is None else f", but {to_amazon(near, prefix)!r} (case and spaces count)"
     found = issue("SKU_UNKNOWN", field="sku", value=to_amazon(key, prefix), reason=hint)
     refused = Fate(Outcome.REJECTED, reason="SKU_UNKNOWN", issues=(found,))
-    fates = {facet: Fate(Outcome.UNCHANGED) if facet == LISTING else refused for facet in change.facets}
+    nothing_to_delete = Fate(Outcome.UNCHANGED)
+    said = change.facets.items()
+    fates = {facet: nothing_to_delete if facet == LISTING and each.value.cleared else refused for facet, each in said}
     return coalescing.drop(change, fates)
