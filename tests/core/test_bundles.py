@@ -216,6 +216,40 @@ def test_a_sku_that_several_items_of_the_order_have_fills_one_after_the_other() 
     assert list(zip(texts(part, "AmazonOrderItemCode"), texts(part, "Quantity"), strict=True)) == [("1", "2"), ("2", "1")]
 
 
+TWO_MUGS = Order(ORDER_ID, is_known=True, items=(OrderItem("1", "MUG", 1, is_linked=True), OrderItem("2", "MUG", 1, is_linked=True)))
+A_MUG = {"sku": "MUG", "quantity": 1}
+
+
+def items_by_parcel(parts: Sequence[Part]) -> dict[str, list[str]]:
+    return {texts(part, "ShipperTrackingNumber")[0]: texts(part, "AmazonOrderItemCode") for part in parts}
+
+
+def test_parcels_that_name_the_same_sku_fill_one_item_after_the_other() -> None:
+    key = new_order()
+    told(key, shipment(A_MUG, tracking_number="T1"), shipment(A_MUG, tracking_number="T2"))
+
+    assert items_by_parcel(render(key, TWO_MUGS).parts) == {"T1": ["1"], "T2": ["2"]}
+
+
+def test_a_parcel_fills_the_item_that_no_parcel_at_amazon_has_filled_and_a_correction_stays_where_it_was() -> None:
+    key = new_order()
+    ledger = told(key, shipment(A_MUG, tracking_number="T1", shipped_at="2026-08-05T11:00:00Z"))
+    a_feed(key, ledger, order=TWO_MUGS)
+
+    ledger.note(coalescing.coalesce(key, arrival(2, shipment(A_MUG, tracking_number="T2", shipped_at="2026-08-05T10:00:00Z"))))
+    ledger.note(coalescing.coalesce(key, arrival(3, shipment(A_MUG, tracking_number="T1", shipped_at="2026-08-05T12:00:00Z"))))
+
+    assert items_by_parcel(render(key, TWO_MUGS).parts) == {"T1": ["1"], "T2": ["2"]}
+
+
+def test_an_item_that_another_parcel_names_by_its_id_is_filled() -> None:
+    key = new_order()
+    named = {"amazon_order_item_id": "1", "quantity": 1}
+    told(key, shipment(A_MUG, tracking_number="T1"), shipment(named, tracking_number="T2"))
+
+    assert items_by_parcel(render(key, TWO_MUGS).parts) == {"T1": ["2"], "T2": ["1"]}
+
+
 @pytest.mark.requirement("R86")
 @pytest.mark.parametrize(
     ("order", "expected"),

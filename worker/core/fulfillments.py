@@ -4,6 +4,7 @@ A parcel's lines go as soon as each has an order item id. A bundle goes once all
 go yet stays pending, and the rest of the order does not wait for it.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -61,8 +62,9 @@ def render(change: Change, confirmed: Mapping[str, Value], order: Order, terms: 
     parts: list[Part] = []
     shipped: set[str] = set()
     held: Reason | None = None
+    held_items = _allotted(values, confirmed, order)
     for facet, parcel in _by_time(values):
-        items = _items(parcel, order)
+        items = held_items[facet]
         if isinstance(items, Reason):
             held = items
         elif isinstance(items, Issue):
@@ -133,30 +135,45 @@ def _by_time(values: Mapping[str, Value]) -> list[tuple[str, Lines]]:
     return sorted(parcels, key=lambda each: (each[1].shipped_at, each[0]))
 
 
-def _items(lines: Lines, order: Order) -> list[Item] | Reason | Issue:
-    """Return the order items of a parcel's lines, each once, or why that cannot be told."""
-    quantities: dict[str, int] = {}
-    for line in lines.lines:
-        if line.item is not None:
-            quantities[line.item] = quantities.get(line.item, 0) + line.quantity
-            continue
-        if not order.is_known:
-            return Reason.ORDER_UNKNOWN
+def _allotted(pending: Mapping[str, Value], confirmed: Mapping[str, Value], order: Order) -> dict[str, list[Item] | Reason | Issue]:
+    """Return, by facet, the order items of every parcel with lines, each once, or why that cannot be told.
+
+    Of the items that have one SKU, a parcel gets those that no other has filled: Amazon takes a second parcel for a filled item as
+    the first one moved. What parcels say by item id is counted first, then what Amazon has, then what waits.
+    """
+    known = {facet: pending.get(facet, value) for facet, value in confirmed.items()}
+    parcels = _by_time(known) + _by_time({facet: value for facet, value in pending.items() if facet not in known})
+    filled: Counter[str] = Counter()
+    for _, parcel in parcels:
+        filled.update({line.item: line.quantity for line in parcel.lines if line.item is not None})
+    return {facet: _items(parcel, order, filled) for facet, parcel in parcels}
+
+
+def _items(parcel: Lines, order: Order, filled: Counter[str]) -> list[Item] | Reason | Issue:
+    """Return the order items of one parcel, and count those that it gets by their SKU as *filled*."""
+    quantities = Counter({line.item: line.quantity for line in parcel.lines if line.item is not None})
+    by_sku = [line for line in parcel.lines if line.item is None]
+    if by_sku and not order.is_known:
+        return Reason.ORDER_UNKNOWN
+    for line in by_sku:
         fitting = [item for item in order.items if item.sku == line.sku]
         if not fitting:
             return issue("ORDER_ITEM_UNKNOWN", field="items", value=line.sku, limit=order.id)
-        for item_id, quantity in _spread(line.quantity, fitting):
-            quantities[item_id] = quantities.get(item_id, 0) + quantity
+        for item_id, quantity in _spread(line.quantity, fitting, filled):
+            quantities[item_id] += quantity
+            filled[item_id] += quantity
     return [Item(item_id, quantity) for item_id, quantity in quantities.items()]
 
 
-def _spread(quantity: int, fitting: Sequence[OrderItem]) -> Iterator[tuple[str, int]]:
+def _spread(quantity: int, fitting: Sequence[OrderItem], filled: Mapping[str, int]) -> Iterator[tuple[str, int]]:
     """Spread pieces of a SKU over the order items that have it, each filled before the next; Amazon judges what is too much."""
-    for place, item in enumerate(fitting):
-        share = quantity if place == len(fitting) - 1 else min(quantity, item.quantity)
+    for item in fitting[:-1]:
+        share = min(quantity, max(0, item.quantity - filled[item.id]))
         if share:
             yield item.id, share
         quantity -= share
+    if quantity:
+        yield fitting[-1].id, quantity
 
 
 def _bundle_part(order: Order, item_id: str, found: _Found, values: Mapping[str, Value], terms: Terms, now: datetime) -> Part:
