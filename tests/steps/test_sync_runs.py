@@ -353,6 +353,31 @@ def test_a_shipment_that_amazon_refused_goes_again_once_its_carrier_is_decided_o
     assert sent in again["said"][0]
 
 
+def test_a_refused_bundle_of_which_one_parcel_was_corrected_goes_again_with_the_others_that_were_refused(shop: Shop) -> None:
+    shop.connect()
+    first, wrong = ship(shop, parcel("T1", component("A")), parcel("T2", component("B")))
+    shop.run()
+    assert shop.words(first, wrong) == ["rejected", "rejected"], "Amazon has no such order"
+    amazon_has(shop, BUNDLE=1)
+    (right,) = ship(shop, parcel("T2", component("B"), carrier="FedEx"))
+
+    summary = orders(shop)
+
+    assert counts(summary, "sent_again", "succeeded") == [1, 2]
+    assert shop.outcome(right).startswith("accepted")
+    assert [package["carrier_code"] for package in packages(shop)] == ["FedEx"]
+
+
+def test_a_refused_parcel_that_would_go_as_it_went_stays_refused_whatever_waits_beside_it(shop: Shop) -> None:
+    shop.connect()
+    (refused,) = ship(shop, parcel("T1", line("20000000000002")))
+    shop.run()
+    ship(shop, parcel("T2", component("A")))
+
+    assert counts(orders(shop), "sent_again") == [0]
+    assert shop.outcome(refused) == "rejected"
+
+
 # --- asking --------------------------------------------------------------------------------------------------------------------
 
 

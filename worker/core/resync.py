@@ -85,9 +85,9 @@ def only(again: Arrival, facets: Mapping[str, Value]) -> Arrival:
     return msgspec.structs.replace(again, facets=facets)
 
 
-def alone(key: Key, arrivals: Iterable[Arrival]) -> Key:
-    """Return *key* as if only *arrivals* were pending: what the refused messages of a key would be, sent again by themselves."""
-    apart = Key(None, {}, dict(key.confirmed), key.lead_time_said)
+def alone(key: Key, arrivals: Iterable[Arrival], beside: Change | None = None) -> Key:
+    """Return *key* as if only *arrivals* were pending, and what waits *beside* them, a copy: what would go if they were sent again."""
+    apart = Key(beside, {}, dict(key.confirmed), key.lead_time_said)
     for each in arrivals:
         list(coalesce(apart, each))
     return apart

@@ -4,6 +4,7 @@ Three phases, each in bounded steps: what is pending or held is mapped anew in p
 overtaken since, goes again where it would now go otherwise; then the run waits until each of its messages has ended or is held.
 """
 
+import copy
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -179,8 +180,11 @@ def _sent_again(
     going: list[tuple[str, MappedAgain, Mapping[str, Any]]] = []
     for name, row in rows.items():
         standing = _standing(row.key, by_key[name.key])
-        apart = core.alone(row.key, (arrival for _, arrival in standing))
-        digests = [part.digest for part in render(apart, about[name.key]).parts]
+        # A parcel may complete what others of its order began: a shipment goes with all that waits beside it.
+        beside = copy.deepcopy(row.key.pending) if kind is Kind.SHIPMENTS else None
+        apart = core.alone(row.key, (arrival for _, arrival in standing), beside)
+        own = {facet for _, arrival in standing for facet in arrival.facets}
+        digests = [part.digest for part in render(apart, about[name.key]).parts if part.facets is None or part.facets & own]
         if core.differs(digests, refused.get(name.key, ())):
             going += ((name.key, again, arrival.facets) for again, arrival in standing)
     settled: list[Settled] = []
