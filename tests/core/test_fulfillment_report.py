@@ -105,3 +105,12 @@ def test_a_report_that_names_our_numbers_and_orders_is_ours() -> None:
     silent = document()
 
     assert [report.is_about(read(each), ORDERS) for each in (ours, theirs, silent)] == [True, False, False]
+
+
+def test_a_report_that_names_nobody_is_that_of_the_only_feed_in_question_if_it_counts_as_many_messages() -> None:
+    ours = document(counters=(3, 3, 0))
+    theirs = document(result(2, 18028, order="114-9999999-9999999"), counters=(3, 2, 1))
+    of_two, without_counters = document(counters=(2, 2, 0)), document(counters=None)
+
+    found = [report.is_about(read(each), ORDERS, may_be_silent=True) for each in (ours, theirs, of_two, without_counters)]
+    assert found == [True, False, False, False]

@@ -336,6 +336,19 @@ def test_a_lost_answer_to_createfeed_confirms_every_parcel_once(trading: Shop, k
     assert sorted((package["tracking_number"], sum(package["items"].values())) for package in packages(trading)) == [("T1", 2), ("T2", 1)]
 
 
+@pytest.mark.requirement("R120")
+@pytest.mark.parametrize("kind", ["drop_after", "error_after"])
+def test_a_lost_answer_to_createfeed_adds_no_second_package_where_no_tracking_number_tells_them_apart(trading: Shop, kind: str) -> None:
+    amazon_has(trading, A=2)
+    trading.simulator.fault(kind, operation="createFeed")
+
+    sent = ship(trading, parcel("", line(), carrier="", method="", tracking_number=None))
+    trading.run(60)
+
+    assert trading.words(*sent) == ["accepted"]
+    assert [package["items"] for package in packages(trading)] == [{"10000000000001": 1}]
+
+
 @pytest.mark.parametrize("state", ["cut", "in_queue", "done"])
 def test_a_feed_with_parts_of_one_order_survives_the_death_of_its_worker(trading: Shop, state: str) -> None:
     amazon_has(trading, A=1, BUNDLE=1)

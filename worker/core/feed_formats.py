@@ -24,8 +24,8 @@ class FeedFormat(NamedTuple):
 
     `renderer` is asked once for a feed, with the time of the cut. `header` takes the selling partner's id and the language.
     `readable`: a body as text for people. `size`: bytes that a body takes at most, its number counted, without what parts it from
-    the next. `assemble` takes the header, the bodies, and the number of the first. `read` raises ValueError. `amazon_name`: the key
-    as Amazon spells it, with the connection's SKU prefix.
+    the next. `assemble` takes the header, the bodies, and the number of the first. `read` raises ValueError.
+    `names_successes`: a report names what went well, too. `amazon_name`: the key as Amazon spells it, with the connection's SKU prefix.
     """
 
     feed_type: str
@@ -37,6 +37,7 @@ class FeedFormat(NamedTuple):
     size: Callable[[bytes], int]
     assemble: Callable[[bytes, Iterable[bytes], int], bytes]
     read: Callable[[bytes], Report]
+    names_successes: bool
     amazon_name: Callable[[str, str], str]
 
 
@@ -108,6 +109,7 @@ FORMATS: Final[Mapping[Kind, FeedFormat]] = {
         size=feed_document.size,
         assemble=feed_document.assemble,
         read=report.read,
+        names_successes=True,
         amazon_name=to_amazon,
     ),
     Kind.SHIPMENTS: FeedFormat(
@@ -120,6 +122,7 @@ FORMATS: Final[Mapping[Kind, FeedFormat]] = {
         size=fulfillment_document.size,
         assemble=fulfillment_document.assemble,
         read=fulfillment_report.read,
+        names_successes=False,
         amazon_name=_as_it_is,
     ),
 }

@@ -118,12 +118,16 @@ def _issue(found: _ReportIssue | _ItemIssue, attribute: str | None) -> Issue:
     return Issue(code=code, message=found.message, severity=found.severity, attribute=attribute, remedy=REMEDIES.get(code))
 
 
-def is_about(report: Report, sent: Mapping[int, str]) -> bool:
-    """Whether *report* is of the feed that held just the messages *sent*: by its count, its messageIds and its SKUs."""
+def is_about(report: Report, sent: Mapping[int, str], *, may_be_silent: bool = False) -> bool:
+    """Whether *report* is of the feed that held just the messages *sent*: by its count, its messageIds and its SKUs.
+
+    *may_be_silent*: a report that names nobody is taken for it, too, if it counts as many messages. Right for a feed format whose
+    reports leave successes out, where no other feed comes into question.
+    """
     skus = frozenset(sent.values())
     counts = report.processed in {0, len(sent)}
-    mentions = bool(report.by_message or report.items)
-    return counts and mentions and report.by_message.keys() <= sent.keys() and report.items.keys() <= skus
+    tells = bool(report.by_message or report.items) or (may_be_silent and report.processed == len(sent))
+    return counts and tells and report.by_message.keys() <= sent.keys() and report.items.keys() <= skus
 
 
 def decide(report: Report, sent: Mapping[int, str], *, ended_well: bool) -> Decision:

@@ -102,9 +102,11 @@ def _report(ctx: Context, feed: Feed, connection: Connection) -> tuple[bytes, re
 def _decision(feed: Feed, connection: Connection, document: tuple[bytes, report.Report] | str, sent: Mapping[int, str]) -> Decision:
     if isinstance(document, str):
         return Decision({}, frozenset(sent), document)
-    amazon_name = FORMATS[Kind(feed.kind)].amazon_name
-    at_amazon = {number: amazon_name(key, connection.settings.sku_prefix) for number, key in sent.items()}
-    if feed.unclear_since is not None and not report.is_about(document[1], at_amazon):
+    feed_format = FORMATS[Kind(feed.kind)]
+    at_amazon = {number: feed_format.amazon_name(key, connection.settings.sku_prefix) for number, key in sent.items()}
+    # Of several feeds only one whose report named ours was adopted: here a silent one is that of the only stranger there was.
+    silent = not feed_format.names_successes
+    if feed.unclear_since is not None and not report.is_about(document[1], at_amazon, may_be_silent=silent):
         return Decision({}, frozenset(sent), SOMEBODY_ELSES)
     return report.decide(document[1], at_amazon, ended_well=feed.state is FeedState.DONE)
 
