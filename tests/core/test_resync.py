@@ -97,6 +97,17 @@ def test_of_a_refused_message_that_stands_of_which_nothing_newer_was_said() -> N
     assert standing(key, older_version) == {}, "it came later, and its own source has told a newer one"
 
 
+def test_a_refused_deletion_never_goes_after_anything_that_was_said_of_its_sku_since() -> None:
+    key = key_of(said(6, price="1.00"))
+    deletion = Arrival(
+        message=5, source="shop", type="t", version=version(None, NOW), published=0.0, facets={"listing": Value(cleared=True)}
+    )
+
+    assert standing(Key(None, {}, {}), deletion) == {"listing": Value(cleared=True)}
+    assert standing(key, deletion) == {}
+    assert standing(Key(None, {}, {}), deletion, {"quantity"}) == {}, "a newer message that was refused, too, counts on the listing"
+
+
 def test_a_message_that_lacks_its_sequence_never_goes_again() -> None:
     key = key_of(said(1, quantity=3))
     without = Arrival(message=2, source="erp", type="t", version=version(None, NOW), published=0.0, facets={"price": Value("1.00")})

@@ -1,16 +1,20 @@
 """Re-sync: after a change of the settings, what waits or was refused is looked at again, and only what differs is sent."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from tests.steps.parcels import OTHER_ORDER, amazon_has, component, line, packages, parcel, ship
 from tests.steps.shop import NAME, Shop
+from worker.core.connections import Connection
 from worker.core.runs import RunKind, Trigger
 from worker.errors import FeedlineError
+from worker.steps.map_again import MappedAgain, mapped_again
 from worker.steps.run import RunRefused, ask
 from worker.store import runs, traces
+from worker.store.resync import Stored
 
 LINGER = 3600
 """Seconds: longer than any test, so that what is sent at once is seen to skip it."""
@@ -234,6 +238,57 @@ def test_what_a_guard_of_ours_refused_goes_when_the_guard_is_off(shop: Shop) -> 
     shop.connect(fba_guard=False)
 
     assert counts(listings(shop), "sent_again", "succeeded") == [1, 1]
+
+
+def test_a_refused_deletion_does_not_remove_a_listing_that_was_spoken_of_since(slow: Shop) -> None:
+    slow.connect()
+    slow.lists("MUG-1")
+    publish = {
+        "requirements": "LISTING_OFFER_ONLY",
+        "template": {"sku": {"field": "old"}, "title": {"field": "title"}, "quantity": "dont_map"},
+    }
+    slow.connect(publish_listings=publish)
+    (deletion,) = slow.publish({"type": "feedline.listing.v1", "sku": "MUG-1", "operation": "delete", "sequence": 5})
+    assert slow.outcome(deletion) == "invalid"
+    slow.publish({"sku": "MUG-1", "quantity": 7, "sequence": 7})
+
+    slow.connect()
+    listings(slow)
+
+    assert slow.at_amazon("MUG-1")["quantity"] == 7
+    assert [message["operationType"] for document in slow.documents() for message in document["messages"]] == ["PATCH"]
+
+
+@pytest.mark.parametrize("state", ["discarded", "replayed"])
+def test_what_a_person_has_discarded_or_published_again_is_left_alone(shop: Shop, state: str) -> None:
+    shop.connect()
+    shop.lists("MUG-1")
+    shop.publish({"sku": "MUG-1", "quantity": "many", "stock": 7}, {"sku": "MUG-1", "price": "much", "quantity": 3, "stock": 8})
+    shop.execute(f"UPDATE rejected SET state = '{state}' WHERE id = (SELECT max(id) FROM rejected)")
+
+    shop.connect(**MAPPED)
+
+    assert counts(listings(shop), "sent_again") == [1]
+    assert shop.at_amazon("MUG-1")["quantity"] == 7
+
+
+def test_refused_messages_are_mapped_but_once_however_many_there_are_of_a_key(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.steps.sync_run.REFUSED_AT_ONCE", 2)
+    mapped: list[int] = []
+
+    def counting(stored: Stored, connection: Connection, now: datetime) -> MappedAgain | None:
+        mapped.append(stored.id)
+        return mapped_again(stored, connection, now)
+
+    monkeypatch.setattr("worker.steps.sync_run.mapped_again", counting)
+    shop.connect()
+    shop.lists("MUG-1", "MUG-2")
+    shop.publish(*({"sku": sku, "quantity": "x", "stock": number} for number in range(4) for sku in ("MUG-1", "MUG-2")))
+
+    shop.connect(**MAPPED)
+
+    assert counts(listings(shop), "sent_again") == [2]
+    assert len(mapped) == len(set(mapped)) == 8
 
 
 def test_a_key_with_messages_of_several_batches_is_looked_at_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

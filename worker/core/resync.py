@@ -4,14 +4,14 @@ A message has one outcome. One that waits has none yet, so what the settings now
 One that was refused keeps its outcome; if it would now go otherwise, its content goes again as a message of Feedline's own.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from worker.core.coalescing import Arrival, Change, Key, Said, coalesce, drop, same
-from worker.core.facets import HANDLING_TIME, Value
+from worker.core.facets import HANDLING_TIME, LISTING, Value
 from worker.core.issues import Issue
 from worker.core.ordering import History, Last, version
 from worker.core.outcomes import Fate, Outcome, Settled
@@ -62,12 +62,28 @@ def _note(key: Key, again: Arrival, facet: str) -> None:
     history.facets[again.topic or facet] = Last(again.version, again.message)
 
 
-def standing(key: Key, again: Arrival) -> dict[str, Value]:
-    """Return those facets of a refused message, mapped anew as *again*, of which nothing newer was said since."""
+def standing(key: Key, again: Arrival, said: Collection[str] = ()) -> dict[str, Value]:
+    """Return those facets of a refused message, mapped anew as *again*, of which nothing newer was said since.
+
+    *said*: the topics and facets of which newer refused messages speak.
+    """
     own = key.versions.get(again.source)
     if own is not None and own.sequenced and not again.version.sequenced:
         return {}  # it was refused for its missing sequence, which no setting gives it
-    return {facet: value for facet, value in again.facets.items() if not _is_overtaken(key, again, facet)}
+    if _deletes(again) and (said or _is_followed(key, again)):
+        return {}  # who speaks of the SKU after that counts on its listing
+    return {
+        facet: value for facet, value in again.facets.items() if (again.topic or facet) not in said and not _is_overtaken(key, again, facet)
+    }
+
+
+def _deletes(again: Arrival) -> bool:
+    return LISTING in again.facets and again.facets[LISTING].cleared
+
+
+def _is_followed(key: Key, again: Arrival) -> bool:
+    """Whether any message about the key arrived later."""
+    return any(last.message > again.message for history in key.versions.values() for last in history.facets.values())
 
 
 def _is_overtaken(key: Key, again: Arrival, facet: str) -> bool:

@@ -6,7 +6,7 @@ overtaken since, goes again where it would now go otherwise; then the run waits 
 
 import copy
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -134,10 +134,12 @@ def _send_refused(ctx: Context, run: Run, connection: Connection, kind: Kind) ->
         if not found:
             return Again(cursor={**run.cursor, "phase": "waiting"}, summary=run.summary)
         now = _now(tx)
-        sent, settled = _sent_again(tx, run, connection, _by_key(tx, connection, kind, found, until, now), kind, now)
+        last = max(found)
+        keys_ = {key for key in found.values() if key is not None}
+        sent, settled = _sent_again(tx, run, connection, _by_key(tx, connection, kind, keys_, (last, until), now), kind, now)
         if kind is Kind.SHIPMENTS:
             resync.add(tx, run.id, ((message, None) for message in found if message > run.cursor["since"]))
-        cursor = {**run.cursor, "after": found[-1]}
+        cursor = {**run.cursor, "after": last}
         summary = {**run.summary, "sent_again": run.summary["sent_again"] + sent}
         runs.note(tx, run, cursor=cursor, summary=summary)
     _count(connection, settled)
@@ -145,17 +147,27 @@ def _send_refused(ctx: Context, run: Run, connection: Connection, kind: Kind) ->
 
 
 def _by_key(
-    tx: Transaction, connection: Connection, kind: Kind, found: Sequence[int], until: int, now: datetime
+    tx: Transaction, connection: Connection, kind: Kind, names: Collection[str], upto: tuple[int, int], now: datetime
 ) -> dict[str, list[MappedAgain]]:
-    """Return the refused messages of keys whose newest one is among *found*: a key is looked at once, with all that was refused of it."""
-    first = _mapped_validly(resync.stored(tx, found), connection, now)
-    names = {again.mapped.key for again in first.values()}
-    others = set(resync.refused_of_keys(tx, connection.id, kind, names, until)) - first.keys()
-    everything = {**first, **_mapped_validly(resync.stored(tx, others), connection, now)}
+    """Return the refused messages of those of *names* that have none after this page, by the keys that they now have.
+
+    So a key is looked at once, with all that was refused of it, and what it has ahead is not even loaded before.
+    *upto*: the page's last message, and the run's.
+    """
+    due = _without_more(tx, connection, kind, names, upto)
+    refused = resync.refused_of_keys(tx, connection.id, kind, due, upto[1], at_most=resync.MOST_REFUSED_OF_A_KEY)
     by_key: dict[str, list[MappedAgain]] = {}
-    for _, again in sorted(everything.items()):
+    for _, again in sorted(_mapped_validly(resync.stored(tx, refused), connection, now).items()):
         by_key.setdefault(again.mapped.key, []).append(again)
-    return {key: group for key, group in by_key.items() if key in names and group[-1].stored.id <= found[-1]}
+    renamed = by_key.keys() - due
+    waiting = renamed - _without_more(tx, connection, kind, renamed, upto)
+    return {key: group for key, group in by_key.items() if key not in waiting}
+
+
+def _without_more(tx: Transaction, connection: Connection, kind: Kind, names: Collection[str], upto: tuple[int, int]) -> set[str]:
+    last, until = upto
+    newest = resync.refused_of_keys(tx, connection.id, kind, names, until, at_most=1)
+    return set(names) - {key for message, key in newest.items() if message > last}
 
 
 def _mapped_validly(stored: Mapping[int, Stored], connection: Connection, now: datetime) -> dict[int, MappedAgain]:
@@ -206,9 +218,8 @@ def _standing(key: Key, group: Sequence[MappedAgain]) -> list[tuple[MappedAgain,
     said: set[str] = set()
     standing: list[tuple[MappedAgain, Arrival]] = []
     for again in reversed(group):
-        topic = again.arrival.topic
-        facets = {facet: value for facet, value in core.standing(key, again.arrival).items() if (topic or facet) not in said}
-        said |= {topic or facet for facet in again.arrival.facets}
+        facets = core.standing(key, again.arrival, said)
+        said |= {again.arrival.topic or facet for facet in again.arrival.facets}
         if facets:
             standing.append((again, core.only(again.arrival, facets)))
     return standing[::-1]

@@ -108,35 +108,53 @@ def add(tx: Transaction, run_id: int, messages: Iterable[tuple[int, str | None]]
 # --- what was refused ----------------------------------------------------------------------------------------------------------
 
 
-def refused(tx: Transaction, connection_id: int, kind: Kind, *, after: int, until: int, at_most: int) -> list[int]:
-    """Return messages that ended rejected or invalid, the oldest first."""
+# What a person has discarded, edited or published again is decided: a re-sync leaves it alone.
+_IS_REFUSED: Final = """o.outcome IN ('rejected', 'invalid')
+              AND NOT EXISTS (SELECT FROM rejected r WHERE r.message_id = o.message_id AND r.state <> 'open')"""
+_REFUSED: Final = f"""
+    SELECT o.message_id, CASE WHEN %(shipments)s THEN s.amazon_order_id ELSE m.key END
+      FROM outcome o
+      LEFT JOIN message m ON NOT %(shipments)s AND m.id = o.message_id
+      LEFT JOIN shipment s ON %(shipments)s AND s.message_id = o.message_id
+     WHERE o.connection_id = %(connection)s AND {_IS_REFUSED} AND o.type = ANY(%(types)s::text[])
+       AND o.message_id > %(after)s AND o.message_id <= %(until)s ORDER BY o.message_id LIMIT %(most)s"""
+
+
+def refused(tx: Transaction, connection_id: int, kind: Kind, *, after: int, until: int, at_most: int) -> dict[int, str | None]:
+    """Return messages that ended rejected or invalid, the oldest first, each with its key as it was mapped then, if there is one."""
     rows = tx.exec_driver_sql(
-        "SELECT message_id FROM outcome WHERE connection_id = %s AND outcome IN ('rejected', 'invalid') AND type = ANY(%s::text[]) "
-        "AND message_id > %s AND message_id <= %s ORDER BY message_id LIMIT %s",
-        (connection_id, TYPES[kind], after, until, at_most),
+        _REFUSED,
+        {
+            "connection": connection_id,
+            "shipments": kind is Kind.SHIPMENTS,
+            "types": TYPES[kind],
+            "after": after,
+            "until": until,
+            "most": at_most,
+        },
     )
-    return [row[0] for row in rows]
+    return {row[0]: row[1] for row in rows}
 
 
-_REFUSED_OF_SKUS: Final = """
-    SELECT found.id FROM unnest(%(keys)s::text[]) AS wanted (key)
+_REFUSED_OF_SKUS: Final = f"""
+    SELECT found.id, wanted.key FROM unnest(%(keys)s::text[]) AS wanted (key)
      CROSS JOIN LATERAL (
            SELECT m.id FROM message m JOIN outcome o ON o.message_id = m.id
             WHERE m.connection_id = %(connection)s AND m.key = wanted.key AND m.type = ANY(%(types)s::text[]) AND m.id <= %(until)s
-              AND o.outcome IN ('rejected', 'invalid') ORDER BY m.id DESC LIMIT %(most)s) AS found"""
-_REFUSED_OF_ORDERS: Final = """
-    SELECT found.message_id FROM unnest(%(keys)s::text[]) AS wanted (key)
+              AND {_IS_REFUSED} ORDER BY m.id DESC LIMIT %(most)s) AS found"""
+_REFUSED_OF_ORDERS: Final = f"""
+    SELECT found.message_id, wanted.key FROM unnest(%(keys)s::text[]) AS wanted (key)
      CROSS JOIN LATERAL (
            SELECT s.message_id FROM shipment s JOIN outcome o ON o.message_id = s.message_id
             WHERE s.connection_id = %(connection)s AND s.amazon_order_id = wanted.key AND s.message_id <= %(until)s
-              AND o.outcome IN ('rejected', 'invalid') ORDER BY s.message_id DESC LIMIT %(most)s) AS found"""
+              AND {_IS_REFUSED} ORDER BY s.message_id DESC LIMIT %(most)s) AS found"""
 
 
-def refused_of_keys(tx: Transaction, connection_id: int, kind: Kind, keys: Iterable[str], until: int) -> list[int]:
-    """Return the newest refused messages of each of *keys*."""
-    given = {"connection": connection_id, "keys": list(keys), "until": until, "types": TYPES[kind], "most": MOST_REFUSED_OF_A_KEY}
+def refused_of_keys(tx: Transaction, connection_id: int, kind: Kind, keys: Iterable[str], until: int, *, at_most: int) -> dict[int, str]:
+    """Return the newest refused messages of each of *keys*, *at_most* so many of each, with the key."""
+    given = {"connection": connection_id, "keys": list(keys), "until": until, "types": TYPES[kind], "most": at_most}
     rows = tx.exec_driver_sql(_REFUSED_OF_ORDERS if kind is Kind.SHIPMENTS else _REFUSED_OF_SKUS, given)
-    return [row[0] for row in rows]
+    return {row[0]: row[1] for row in rows}
 
 
 def stored(tx: Transaction, message_ids: Iterable[int]) -> dict[int, Stored]:

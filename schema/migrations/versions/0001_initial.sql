@@ -129,6 +129,7 @@ CREATE TABLE rejected (
 );
 CREATE INDEX rejected_by_state ON rejected (state, id);
 CREATE INDEX rejected_by_external_id ON rejected (external_id);
+CREATE INDEX rejected_by_message ON rejected (message_id) WHERE message_id IS NOT NULL;
 
 -- What Amazon says of a SKU.
 CREATE TABLE listing (
@@ -360,6 +361,7 @@ CREATE TABLE amazon_order (
     CHECK (personal IS NULL OR erased_at IS NULL)
 );
 CREATE INDEX amazon_order_to_erase ON amazon_order (closed_at) WHERE personal IS NOT NULL AND closed_at IS NOT NULL;
+CREATE INDEX amazon_order_unheard ON amazon_order (updated_at) WHERE personal IS NOT NULL;
 CREATE INDEX amazon_order_pending ON amazon_order (connection_id) WHERE status IN ('PENDING', 'PENDING_AVAILABILITY');
 CREATE INDEX amazon_order_by_time ON amazon_order (connection_id, updated_at);
 
