@@ -3,9 +3,10 @@
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy import Connection, create_engine, text
 
 from schema.partitions import ensure_partitions
+from worker.database import sqlalchemy_url
 
 _LOCK = 7_301_944
 """The advisory lock under which one upgrade runs at a time; any number will do, as long as nobody else uses it."""
@@ -31,7 +32,7 @@ def upgrade(url: str) -> tuple[str | None, str]:
 
     Two upgrades at once are harmless: the second waits for the first and finds nothing to do.
     """
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), hide_parameters=True)
+    engine = create_engine(sqlalchemy_url(url), hide_parameters=True)
     try:
         with engine.connect() as connection:
             connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})

@@ -1,5 +1,6 @@
 """Postgres: one engine a process, opened on first use so that a fork never shares a connection."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -31,17 +32,38 @@ _OPTIONS: Final = (
 )
 
 
+_SEVERAL_HOSTS: Final = re.compile(r"(?P<before>[\w+]+://(?:[^:/@]*(?::[^@]*)?@)?)(?P<hosts>[^/?@]*,[^/?@]*)(?P<after>.*)", re.DOTALL)
+_HOST: Final = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<name>[^:]*))(?::(?P<port>\d*))?")
+
+
 def sqlalchemy_url(url: str) -> URL:
-    """Return *url* for psycopg. Raises UsageError when it is not a Postgres URL; the password is not repeated."""
+    """Return *url* for psycopg. Raises UsageError when it is not a Postgres URL; the password is not repeated.
+
+    Several hosts, `host1:port1,host2:port2`, are libpq's: the first that answers is taken. SQLAlchemy wants them in the query.
+    """
+    several = _SEVERAL_HOSTS.fullmatch(url)
+    hosts = [_HOST.fullmatch(host) for host in several["hosts"].split(",")] if several else []
     try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError) as error:
-        raise UsageError("FEEDLINE_DATABASE_URL is not a URL. Write postgresql://user:password@host:port/database") from error
+        parsed = make_url(several["before"] + several["after"] if several else url)
+    except (ArgumentError, ValueError):
+        parsed = None
+    if parsed is None or None in hosts:
+        raise UsageError("FEEDLINE_DATABASE_URL is not a URL. Write postgresql://user:password@host:port/database")
     if parsed.get_backend_name() not in {"postgresql", "postgres"}:
         raise UsageError(
             f"FEEDLINE_DATABASE_URL begins with {parsed.drivername}://, which is not Postgres. Write postgresql://user:password@host:port/database"
         )
+    if several:
+        found = [host for host in hosts if host]
+        names, ports = ((host["v6"] or host["name"] or "" for host in found), (host["port"] or "" for host in found))
+        parsed = parsed.update_query_dict({"host": ",".join(names), "port": ",".join(ports)})
     return parsed.set(drivername="postgresql+psycopg")
+
+
+def options_of(url: URL, ours: str) -> str:
+    """Return the session options of *url*, `?options=`, and *ours*, which win."""
+    given = url.query.get("options", ())
+    return " ".join((*((given,) if isinstance(given, str) else given), ours))
 
 
 class Database:
@@ -53,7 +75,7 @@ class Database:
         self._lock = Lock()
 
     def __repr__(self) -> str:
-        return f"Database({self._url.render_as_string(hide_password=True)})"
+        return f"Database({self._url.difference_update_query(['password']).render_as_string(hide_password=True)})"
 
     @property
     def engine(self) -> Engine:
@@ -66,7 +88,11 @@ class Database:
                     pool_pre_ping=True,
                     pool_timeout=POOL_TIMEOUT_SECONDS,
                     hide_parameters=True,
-                    connect_args={"application_name": self._application_name, "connect_timeout": 3, "options": _OPTIONS},
+                    connect_args={
+                        "application_name": self._application_name,
+                        "connect_timeout": 3,
+                        "options": options_of(self._url, _OPTIONS),
+                    },
                 )
             return self._engine
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from schema.migrate import unfit
 from worker.clock import Clock
-from worker.database import sqlalchemy_url
+from worker.database import options_of, sqlalchemy_url
 from worker.settings import Settings
 from worker.unreachable import why_postgres, why_rabbitmq
 
@@ -146,8 +146,9 @@ def _parameters(url: str) -> pika.URLParameters:
 
 def watching_engine(settings: Settings) -> Engine:
     """Return an engine for questions that must be answered soon or not at all."""
+    url = sqlalchemy_url(settings.database_url.get_secret_value())
     return create_engine(
-        sqlalchemy_url(settings.database_url.get_secret_value()),
+        url,
         pool_size=2,
         max_overflow=0,
         pool_timeout=1,
@@ -156,6 +157,6 @@ def watching_engine(settings: Settings) -> Engine:
             "application_name": "feedline-http",
             "connect_timeout": CONNECT_SECONDS,
             "tcp_user_timeout": CONNECT_SECONDS * 1000,
-            "options": f"-c statement_timeout={STATEMENT_MILLISECONDS} -c lock_timeout=500 -c timezone=UTC",
+            "options": options_of(url, f"-c statement_timeout={STATEMENT_MILLISECONDS} -c lock_timeout=500 -c timezone=UTC"),
         },
     )

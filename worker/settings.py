@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
@@ -31,7 +32,7 @@ class Settings(BaseSettings):
         env_prefix="FEEDLINE_", env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
     )
 
-    database_url: SecretStr = Field(description="URL of Postgres 14 or newer")
+    database_url: SecretStr = Field(description="URL of Postgres 14 or newer; several hosts with a comma between")
     amqp_url: SecretStr = Field(description="RabbitMQ URL(s), ';' between cluster nodes")
     secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         description="keys that encrypt credentials and personal data at rest, newest first, comma separated"
@@ -106,9 +107,26 @@ class Settings(BaseSettings):
 
 def _nodes(url: SecretStr) -> tuple[str, ...]:
     nodes = tuple(node.strip() for node in url.get_secret_value().split(";") if node.strip())
-    if not nodes or not all(node.startswith(("amqp://", "amqps://")) for node in nodes):
-        raise UsageError("it is not an AMQP URL; write amqp://user:password@host:5672/vhost")
+    if not nodes or not all(_is_amqp_url(node) for node in nodes):
+        raise UsageError(
+            "it is not an AMQP URL; write amqp://user:password@host:5672/vhost, with %2F for a / in the password, %40 for an @ and so on"
+        )
     return nodes
+
+
+def _is_amqp_url(node: str) -> bool:
+    """Whether pika can read the URL. Its complaints repeat parts of the password, so they go no further than here."""
+    from pika import URLParameters
+
+    if not node.startswith(("amqp://", "amqps://")):
+        return False
+    try:
+        URLParameters(node)
+        behind_the_host = urlsplit(node)[2:]
+    except (ValueError, TypeError, SyntaxError, LookupError, AttributeError, OSError):
+        return False
+    # A /, ? or # in the password ends the host there: the user's name would be taken for it, and what follows for the port.
+    return not any("@" in part for part in behind_the_host)
 
 
 def _refusing(check: Callable[[], object]) -> None:

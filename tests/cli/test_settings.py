@@ -49,6 +49,33 @@ def test_one_wrong_setting_hides_no_other(feedline: Feedline) -> None:
     assert {line["name"] for line in json.loads(done.stdout) if line["fault"]} == wrong.keys()
 
 
+@pytest.mark.requirement("R4")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "amqp://guest@host/",
+        "amqp://user:marked/secret@host/",
+        "amqp://user:1234/marked@host/",
+        "amqp://user:1234#marked@host/",
+        "amqp://user:1234?marked@host/",
+        "amqp://user:marked@host/?heartbeat=x",
+        "amqp://user:marked@host/?unknown=1",
+        "amqp://user:marked@host/?client_properties=(",
+        "amqp://user:good@one/;amqp://user:marked/secret@two/",
+    ],
+)
+@pytest.mark.parametrize("command", ["settings", "doctor", "worker"])
+def test_a_malformed_broker_url_is_one_sentence_without_its_password(feedline: Feedline, command: str, url: str) -> None:
+    nobody = {"FEEDLINE_LWA_URL": "http://127.0.0.1:1/", "FEEDLINE_SP_API_URL": "http://127.0.0.1:1/"}
+
+    done = feedline(command, settings={**MARKED, **nobody, "FEEDLINE_AMQP_URL": url})
+
+    assert done.returncode == (1 if command == "doctor" else 2)
+    assert "it is not an AMQP URL" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert not any(part in done.stdout + done.stderr for part in ("marked/", "1234", "marked@", "'marked'"))
+
+
 def test_settings_that_are_missing_are_named_and_the_rest_is_listed(feedline: Feedline) -> None:
     done = feedline("settings")
 
