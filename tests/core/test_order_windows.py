@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.order_windows import FIRST, LAG, LONGEST, OVERLAP, SHORTEST, Search, Window, gaps, halved, merged, next_search
+from worker.core.order_windows import FIRST, LAG, LONGEST, OVERLAP, SHORTEST, Search, Window, gaps, halved, merged, next_search, read_until
 
 NOON = datetime(2026, 8, 5, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -203,3 +203,15 @@ def test_every_order_version_that_stays_for_an_overlap_is_imported_exactly_once(
     for order in range(5):
         taken = [version.updated_at for version in shop.imported if version.order == order]
         assert taken == sorted(taken), "an older version never follows a newer one"
+
+
+def test_a_window_ends_where_amazon_says_that_it_does_if_that_is_earlier() -> None:
+    since, asked, now = NOON - 7 * DAY, NOON - HOUR, NOON
+    earlier, later = asked - 5 * MINUTE, asked + 5 * MINUTE
+
+    assert read_until(Search(since, asked), earlier, now) == earlier
+    assert read_until(Search(since, asked), later, now) == asked
+    assert read_until(Search(since, asked), None, now) == asked
+    assert read_until(Search(since, None), later, now) == later
+    assert read_until(Search(since, None), None, now) == now - LAG - OVERLAP
+    assert read_until(Search(since, asked), since - OVERLAP, now) == since, "never before it begins"

@@ -132,6 +132,7 @@ def test_a_sku_loses_the_connections_prefix() -> None:
         (b"{", "without an id", "no JSON"),
         (b'{"orderId": "902-3159896-1390916", "x": tru}', ORDER_ID, "no JSON"),
         (b'{"orderId": "902-3159896-1390916", "x": "\xff"}', ORDER_ID, "no JSON"),
+        (b'{"orderId": "902-3159896-1390916", "x": 1e99999999999999999999}', ORDER_ID, "beyond what can be read"),
         ([], "without an id", "no object"),
         (amazon_order(orderId=None), "without an id", "no order id"),
         (amazon_order(orderId="1\n2"), "1\\x0a2", "no order id"),
@@ -149,6 +150,15 @@ def test_an_odd_order_is_named_by_its_id_and_by_nothing_else_of_it(order: object
     assert (issue.code, issue.value) == ("ORDER_UNREADABLE", named)
     assert reason in issue.message
     assert "Jane" not in f"{issue}"
+
+
+def test_an_order_that_is_nested_deeper_than_the_stack_is_odd_and_no_error() -> None:
+    nested = json.dumps(amazon_order(x=None)).replace('"x": null', '"x": ' + "[" * 900 + "]" * 900).encode()
+
+    found = template({"everything": {"field": "order"}}).read(nested)
+
+    assert isinstance(found, Issue)
+    assert (found.code, found.value) == ("ORDER_UNREADABLE", ORDER_ID)
 
 
 ANYTHING = st.recursive(
@@ -261,9 +271,16 @@ def test_an_order_is_closed_when_its_last_parcel_left_or_it_was_cancelled(change
 def test_personal_data_is_past_keeping_after_thirty_days() -> None:
     closed = datetime(2026, 8, 1, tzinfo=UTC)
 
-    assert not is_past_keeping(closed, datetime(2026, 8, 30, 23, tzinfo=UTC))
-    assert is_past_keeping(closed, datetime(2026, 8, 31, tzinfo=UTC))
-    assert not is_past_keeping(None, datetime(2099, 1, 1, tzinfo=UTC))
+    assert not is_past_keeping(closed, closed, datetime(2026, 8, 30, 23, tzinfo=UTC))
+    assert is_past_keeping(closed, closed, datetime(2026, 8, 31, tzinfo=UTC))
+    assert not is_past_keeping(datetime(9999, 12, 31, tzinfo=UTC), closed, datetime(2026, 8, 31, tzinfo=UTC))
+
+
+def test_personal_data_of_an_order_that_nobody_closes_is_past_keeping_in_the_end() -> None:
+    updated = datetime(2026, 1, 1, tzinfo=UTC)
+
+    assert not is_past_keeping(None, updated, datetime(2026, 6, 29, tzinfo=UTC))
+    assert is_past_keeping(None, updated, datetime(2026, 6, 30, tzinfo=UTC))
 
 
 # --- the template --------------------------------------------------------------------------------------------------------------

@@ -317,6 +317,25 @@ def test_a_page_that_has_an_order_twice_imports_it_once(connected: Shop) -> None
     assert (summary["new"], summary["unchanged"], len(events(connected))) == (2, 1, 2)
 
 
+def test_an_order_that_is_closed_at_the_end_of_all_times_is_an_order(connected: Shop) -> None:
+    put(connected, order(1, status="CANCELLED", updated_at="9999-12-31T23:59:59Z"))
+
+    assert get_orders(connected, order=order_id(1))["new"] == 1
+
+
+def test_a_pending_order_that_amazon_refuses_to_show_is_named_and_stops_nothing(connected: Shop) -> None:
+    put(connected, order(1, status="PENDING", updated_at=ago(hours=6)), order(2, status="PENDING", updated_at=ago(hours=5)))
+    get_orders(connected)
+    connected.execute("UPDATE amazon_order SET changed_at = now() - interval '1 minute' * right(amazon_order_id, 1)::int")
+    connected.simulator.fault("error_before", operation="getOrder", status=403)
+
+    refused = get_orders(connected)
+
+    assert (refused["revisited"], refused["odd"]) == (2, 1)
+    assert [odd["code"] for odd in refused["odd_orders"]] == ["ORDER_REFUSED"]
+    assert all(row["revisited_at"] is not None for row in rows(connected)), "nor is it the first of the next run"
+
+
 @pytest.mark.parametrize(
     ("amend", "total", "currency"),
     [
@@ -423,6 +442,17 @@ def test_an_import_lets_shipments_go_that_waited_for_their_order(connected: Shop
 
     assert summary["shipments_released"] == 1
     assert connected.words(sent) == ["accepted"]
+
+
+def test_asking_for_an_order_that_is_known_as_it_is_lets_shipments_go_that_waited_for_it(connected: Shop) -> None:
+    amazon_has(connected, A=1)
+    get_orders(connected, order=ORDER)
+    ship(connected, parcel("T1", {"sku": "A", "quantity": 1}))
+    connected.execute("UPDATE key_state SET state = 'held', hold_reason = 'order_unknown'")
+
+    summary = get_orders(connected, order=ORDER)
+
+    assert (summary["unchanged"], summary["shipments_released"]) == (1, 1)
 
 
 def test_a_shipment_that_was_held_while_its_order_was_imported_is_let_go_when_the_run_ends(connected: Shop) -> None:

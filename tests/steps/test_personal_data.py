@@ -153,6 +153,54 @@ def test_what_was_erased_does_not_come_back(connected: Shop) -> None:
     assert [row["personal"] for row in rows(connected)] == [None]
 
 
+@pytest.mark.parametrize("status", ["SHIPPED", "CANCELLED"])
+def test_a_later_change_of_a_closed_order_begins_no_new_thirty_days(connected: Shop, status: str) -> None:
+    put(connected, marked(1, status=status, created_at=ago(days=30), updated_at=ago(days=29)))
+    get_orders(connected)
+    (before,) = rows(connected)
+    change(connected, updated_at=ago(hours=2))  # a refund: no package tells when it left
+
+    assert get_orders(connected, order=order_id(1))["changed"] == 1
+
+    (row,) = rows(connected)
+    assert (row["closed_at"], row["personal"] is not None) == (before["closed_at"], True)
+    assert get_orders(connected, order=order_id(1))["unchanged"] == 1
+
+
+@pytest.mark.parametrize("status", ["SHIPPED", "CANCELLED"])
+def test_what_was_erased_does_not_come_back_with_a_change_that_tells_of_no_package(shop: Shop, status: str) -> None:
+    shop.connect(get_orders={"template": TEMPLATE, "event_personal_data": True})
+    put(shop, marked(1, status=status, created_at=ago(days=40), updated_at=ago(days=31)))
+    get_orders(shop, order=order_id(1))
+    change(shop, updated_at=ago(minutes=5))
+
+    assert get_orders(shop)["changed"] == 1
+
+    (row,) = rows(shop)
+    assert (row["personal"], row["erased_at"] is not None) == (None, True)
+    assert MARK not in json.dumps(told(shop))
+
+
+def test_personal_data_of_an_order_that_no_run_closes_is_erased_in_the_end(connected: Shop) -> None:
+    put(connected, marked(1), marked(2))
+    get_orders(connected)
+    connected.execute(f"UPDATE amazon_order SET updated_at = now() - interval '180 days' WHERE amazon_order_id = '{order_id(1)}'")
+
+    keep_house(connected.ctx)
+
+    assert [row["personal"] is None for row in rows(connected)] == [True, False]
+
+
+def test_personal_data_of_a_target_that_the_template_has_no_more_goes_when_the_order_is_asked_for(connected: Shop) -> None:
+    put(connected, marked(1))
+    get_orders(connected)
+    connected.connect(get_orders={"template": {target: TEMPLATE[target] for target in ("reference_number", "ordered_on", "customer")}})
+
+    assert get_orders(connected, order=order_id(1))["changed"] == 1
+
+    assert opened(connected).keys() == {"reference_number", "ordered_on", "customer"}
+
+
 def test_personal_data_that_amazon_withholds_later_is_kept_for_the_same_version(connected: Shop) -> None:
     put(connected, marked(1))
     get_orders(connected)

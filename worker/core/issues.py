@@ -321,6 +321,11 @@ FAULTS: Final = _catalogue(
         "Send the amazon_order_item_id, or correct the SKU.",
     ),
     # An order that was imported.
+    Fault(
+        "ORDER_REFUSED",
+        "Amazon does not show the order {value}: {reason}.",
+        "Look at it in Seller Central; feedline run get-orders --order ID asks for it again.",
+    ),
     Fault("ORDER_UNREADABLE", "The order {value} cannot be kept: {reason}.", "Look at it in Seller Central; report it to Amazon."),
     Fault(
         "ORDER_NOT_STORED",

@@ -51,6 +51,16 @@ def next_search(covered: Sequence[Window], now: datetime, *, longest: timedelta 
     return Search(since, until if until < now - LAG - OVERLAP else None)
 
 
+def read_until(search: Search, told: datetime | None, now: datetime) -> datetime:
+    """Return where the updates end that *search* was answered with. *told*: the end that Amazon names; *now*: ours.
+
+    Where Amazon names an earlier end than was asked for, it has read no further. Without a word of its own, the window ends so early by
+    our clock that the overlap makes up for what the clocks differ.
+    """
+    ends = [each for each in (search.until, told) if each is not None]
+    return max(search.since, min(ends, default=now - LAG - OVERLAP))
+
+
 def halved(since: datetime, until: datetime) -> timedelta:
     """Return how long the window may be that is begun anew, after its pages could not be read to the end in time."""
     return max(SHORTEST, (until - since) / 2)

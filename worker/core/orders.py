@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 PERSONAL_DATA_DAYS: Final = 30
 """How long after an order has been shipped, or cancelled, its personal data is kept. Source: Amazon's Data Protection Policy."""
 
+UNHEARD_DAYS: Final = 180
+"""How long personal data is kept of an order that nobody closes: where no run gets orders any more, none tells that it was shipped."""
+
 PENDING: Final = ("PENDING", "PENDING_AVAILABILITY")
 """Not yet paid: Amazon shows neither buyer nor address nor money, and the order is looked at again in every run."""
 
@@ -144,11 +147,11 @@ class OrderTemplate:
         """Return the order that *raw* is, as JSON; or why it cannot be kept, naming the order and nothing else of it."""
         try:
             order = decode(raw)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            return self.make(order) if isinstance(order, Mapping) else _odd(None, "it is no object")
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             return _odd(_id_in(raw), "it is no JSON that can be read")
-        if not isinstance(order, Mapping):
-            return _odd(None, "it is no object")
-        return self.make(order)
+        except BEYOND_US as error:
+            return beyond_us(_id_in(raw), error)
 
     def make(self, given: JsonObject) -> Order | Issue:
         """Return the order that *given* is, or why it cannot be kept. A missing total, buyer, address or SKU is no reason."""
@@ -177,6 +180,11 @@ class OrderTemplate:
             items=tuple(by_id.values()),
             mapped=self.mapped(order),
         )
+
+    @property
+    def personal_targets(self) -> frozenset[str]:
+        """The targets that get personal data."""
+        return frozenset(step.target for step in self._steps if step.is_personal)
 
     def mapped(self, given: JsonObject) -> Mapped:
         """Return what the template makes of *given*. What the order does not say is in neither part; set to empty is ""."""
@@ -265,9 +273,10 @@ def _closed_at(order: JsonObject, updated_at: datetime) -> datetime:
     return max(left, default=updated_at)
 
 
-def is_past_keeping(closed_at: datetime | None, now: datetime) -> bool:
-    """Whether the personal data of an order that was closed then may not be kept any longer."""
-    return closed_at is not None and closed_at + timedelta(days=PERSONAL_DATA_DAYS) <= now
+def is_past_keeping(closed_at: datetime | None, updated_at: datetime, now: datetime) -> bool:
+    """Whether the personal data of an order that was closed then, and updated last then, may not be kept any longer."""
+    is_long_closed = closed_at is not None and closed_at <= now - timedelta(days=PERSONAL_DATA_DAYS)
+    return is_long_closed or updated_at <= now - timedelta(days=UNHEARD_DAYS)
 
 
 def _object(given: JsonObject, *path: str) -> JsonObject:
@@ -316,6 +325,15 @@ def _id_in(raw: bytes) -> str | None:
 
 
 _ID: Final = re.compile(rb"[0-9]{3}-[0-9]{7}-[0-9]{7}")
+
+
+BEYOND_US: Final = (ArithmeticError, RecursionError, TypeError, ValueError)
+"""What a number, a time, a text or a nesting raises that is JSON, and more than our means can hold."""
+
+
+def beyond_us(order_id: str | None, error: Exception) -> Issue:
+    """Return the issue of an order that raised one of `BEYOND_US`. Of the error only its class: its text may be personal."""
+    return _odd(order_id, f"something in it is beyond what can be read or stored ({type(error).__name__})")
 
 
 def _odd(order_id: str | None, reason: str) -> Issue:

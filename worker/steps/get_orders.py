@@ -17,10 +17,11 @@ from worker.core.connections import Connection
 from worker.core.issues import Issue, issue
 from worker.core.json import JsonObject
 from worker.core.order_tally import Fate, Tally
-from worker.core.order_windows import LAG, LONGEST, OVERLAP, Search, Window, gaps, halved, next_search
-from worker.core.orders import Order
+from worker.core.order_windows import LONGEST, OVERLAP, Search, Window, gaps, halved, next_search, read_until
+from worker.core.orders import BEYOND_US, Order, beyond_us
 from worker.core.runs import Again, Done, Failed, StepResult
 from worker.database import UNREACHABLE, Transaction, described, is_of_the_data
+from worker.errors import Refused
 from worker.store import orders, runs, shipments
 from worker.store.orders import Owner, SameVersion
 from worker.store.runs import Run
@@ -96,13 +97,12 @@ def _search(ctx: Context, run: Run, cursor: _Cursor) -> Search:
 
 def _following(ctx: Context, tx: Transaction, run: Run, cursor: _Cursor, search: Search, page: OrderPage, tally: Tally) -> _Cursor:
     """Return where the run goes on: on the next page, in the next window, or among the pending orders."""
-    # Without a word of Amazon's, the window ends so early by our clock that the overlap makes up for what the clocks differ.
-    bound = cursor.bound or search.until or page.until or max(search.since, ctx.clock.now() - LAG - OVERLAP)
+    bound = cursor.bound or read_until(search, page.until, ctx.clock.now())
     if page.next_token is not None:
         return _Cursor(search.since, search.until, bound, page.next_token, cursor.longest_seconds)
-    window = Window(search.since, max(search.since, bound))
+    window = Window(search.since, bound)
     tally.cover(window, gaps(orders.cover(tx, run.connection_id, window)))
-    if search.until is not None:
+    if search.until is not None and window.until - window.since > OVERLAP:  # else it would be the next one again
         return _Cursor(longest_seconds=cursor.longest_seconds)
     return _Cursor(revisit=orders.still_pending(tx, run.connection_id, run.started_at, MOST_REVISITED))
 
@@ -127,13 +127,17 @@ def _revisit(ctx: Context, run: Run, connection: Connection, pending: Sequence[s
         return _end(ctx, run, connection)
     order_id, *others = pending
     template = connection.settings.order_template
-    raw = ctx.amazon.get_order(connection.seller, order_id, template.included_data)
+    try:
+        raw = ctx.amazon.get_order(connection.seller, order_id, template.included_data)
+        read = None if raw is None else template.read(raw)
+    except Refused as refused:  # this order is refused; others are not
+        read = issue("ORDER_REFUSED", value=order_id, reason=refused.reason)
     with ctx.database.begin() as tx:
         runs.note(tx, run)
         tally = Tally.of(run.summary)
         tally.revisited += 1
-        if raw is not None:
-            _import(tx, ctx, connection, [template.read(raw)], SameVersion.IS_COMPARED, tally)
+        if read is not None:
+            _import(tx, ctx, connection, [read], SameVersion.IS_COMPARED, tally)
         orders.revisited(tx, run.connection_id, order_id)
         runs.note(tx, run, cursor=_Cursor(revisit=others).json(), summary=tally.summary())
     return Again(cursor=run.cursor, summary=run.summary)
@@ -156,6 +160,8 @@ def _one(ctx: Context, run: Run, connection: Connection, order_id: str) -> StepR
     with ctx.database.begin() as tx:
         runs.note(tx, run)
         _import(tx, ctx, connection, [read], SameVersion.IS_COMPARED, tally)
+        # Also where the order is as it was: a shipment may have come while another run imported it.
+        tally.shipments_released += shipments.reconsider(tx, connection.id, [order_id])
     return Failed(tally.odd_orders[0].message, tally.summary()) if tally.odd_orders else Done(tally.summary())
 
 
@@ -166,7 +172,8 @@ def _import(
     tx: Transaction, ctx: Context, connection: Connection, read: Sequence[Order | Issue], same_version: SameVersion, tally: Tally
 ) -> None:
     """Import what was *read*. Orders go by their ids, so that two who lock several do so in one order."""
-    owner = Owner(connection.id, connection.name, connection.settings.get_orders.event_personal_data)
+    settings = connection.settings
+    owner = Owner(connection.id, connection.name, settings.get_orders.event_personal_data, settings.order_template.personal_targets)
     for found in read:
         if isinstance(found, Issue):
             _leave_out(connection, found, tally)
@@ -180,6 +187,9 @@ def _import(
             if isinstance(error, UNREACHABLE) and not is_of_the_data(error):
                 raise
             _leave_out(connection, issue("ORDER_NOT_STORED", value=order.amazon_order_id, reason=described(error)), tally)
+            continue
+        except BEYOND_US as error:
+            _leave_out(connection, beyond_us(order.amazon_order_id, error), tally)
             continue
         tally.count(fate)
         if fate is not Fate.UNCHANGED:

@@ -12,7 +12,7 @@ from worker.core.json import JsonValue, decode, encode
 from worker.core.kinds import Kind
 from worker.core.order_tally import Fate
 from worker.core.order_windows import Window, merged
-from worker.core.orders import PENDING, PERSONAL_DATA_DAYS, REFERENCE_NUMBER, Item, Order, Unmapped, is_past_keeping
+from worker.core.orders import PENDING, PERSONAL_DATA_DAYS, REFERENCE_NUMBER, UNHEARD_DAYS, Item, Order, Unmapped, is_past_keeping
 from worker.core.outcomes import Reason
 from worker.core.rules import text
 from worker.database import Transaction
@@ -32,11 +32,12 @@ class SameVersion(StrEnum):
 
 
 class Owner(NamedTuple):
-    """Whose orders they are. `tells_personal_data`: whether events may carry it."""
+    """Whose orders they are. `tells_personal_data`: whether events may carry it; `personal_targets`: what its template makes of it."""
 
     connection_id: int
     name: str
     tells_personal_data: bool
+    personal_targets: frozenset[str]
 
 
 class _Content(NamedTuple):
@@ -75,15 +76,19 @@ def save(tx: Transaction, vault: Vault, owner: Owner, order: Order, same_version
     if stored is not None and order.updated_at < stored.updated_at:
         return Fate.UNCHANGED
     content = _content(tx, owner.connection_id, order)
+    if stored is not None and stored.content.closed_at is not None and content.closed_at is not None:
+        # A refund or a correction of a closed order begins no new time of keeping.
+        content = content._replace(closed_at=min(stored.content.closed_at, content.closed_at))
     if stored is not None and order.updated_at == stored.updated_at:
         if same_version is SameVersion.STAYS:
             return Fate.UNCHANGED
-        # What Amazon showed of a version once may be withheld now. It is still true.
-        content = content._replace(personal={**stored.content.personal, **content.personal})
+        # What Amazon showed of a version once may be withheld now. It is still true; but what the template has no more, goes.
+        shown_once = {target: value for target, value in stored.content.personal.items() if target in owner.personal_targets}
+        content = content._replace(personal={**shown_once, **content.personal})
         seen = content._replace(personal={}) if stored.erased_at is not None else content
         if seen == stored.content:
             return Fate.UNCHANGED
-    is_late = is_past_keeping(order.closed_at, now)
+    is_late = is_past_keeping(content.closed_at, order.updated_at, now)
     erased_at = now if is_late and content.personal else stored.erased_at if is_late and stored is not None else None
     if is_late:
         content = content._replace(personal={})
@@ -289,12 +294,13 @@ def awaited(tx: Transaction, connection_id: int) -> list[str]:
 
 
 def erase_personal_data(tx: Transaction, at_most: int) -> int:
-    """Erase the personal data of orders that were closed long enough ago. Return how many orders."""
+    """Erase the personal data that is past keeping, see `is_past_keeping`. Return of how many orders."""
     return tx.exec_driver_sql(
         "UPDATE amazon_order SET personal = NULL, erased_at = now() WHERE (connection_id, amazon_order_id) IN ("
         "SELECT connection_id, amazon_order_id FROM amazon_order WHERE personal IS NOT NULL "
-        "AND closed_at <= now() - %s * interval '1 day' ORDER BY connection_id, amazon_order_id LIMIT %s FOR UPDATE)",
-        (PERSONAL_DATA_DAYS, at_most),
+        "AND (closed_at <= now() - %s * interval '1 day' OR updated_at <= now() - %s * interval '1 day') "
+        "ORDER BY connection_id, amazon_order_id LIMIT %s FOR UPDATE)",
+        (PERSONAL_DATA_DAYS, UNHEARD_DAYS, at_most),
     ).rowcount
 
 
