@@ -1,5 +1,6 @@
 """The rows of keys: locked in one order, made once, and always in the state that follows from what is pending."""
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from threading import Barrier
@@ -58,12 +59,14 @@ def test_workers_that_meet_on_new_keys_wait_for_each_other_and_lose_nothing(stor
 
     def work(worker: int) -> None:
         names = [name(connection_id, f"K{number}") for number in range(10)]
-        together.wait(timeout=20)
-        with stored.begin() as tx:
-            rows = keys.lock(tx, names[::-1] if worker % 2 else names)
+
+        def note(rows: Mapping[keys.KeyName, keys.KeyRow]) -> None:
             for row in rows.values():
                 row.key.confirmed[f"worker {worker}"] = Value(worker)
-            keys.save(tx, rows.values(), NOW)
+
+        together.wait(timeout=20)
+        with stored.begin() as tx:
+            keys.change(tx, names[::-1] if worker % 2 else names, NOW, note)
 
     with ThreadPoolExecutor(4) as threads:
         for done in [threads.submit(work, worker) for worker in range(4)]:
@@ -72,6 +75,16 @@ def test_workers_that_meet_on_new_keys_wait_for_each_other_and_lose_nothing(stor
     with stored.begin() as tx:
         confirmed = tx.exec_driver_sql("SELECT confirmed FROM key_state").scalars().all()
     assert confirmed == [{f"worker {worker}": {"value": worker} for worker in range(4)}] * 10
+
+
+def test_a_row_that_another_made_meanwhile_is_not_written_over(stored: Database, connection_id: int) -> None:
+    with stored.begin() as late:
+        rows = keys.lock(late, [name(connection_id, "A")])
+        with stored.begin() as early:
+            want(early, connection_id, "A", quantity=1)
+
+        with pytest.raises(keys.Taken):
+            keys.save(late, rows.values(), NOW)
 
 
 @pytest.mark.parametrize(

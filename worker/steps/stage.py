@@ -5,9 +5,11 @@ already. The caller acknowledges after it has returned, never before.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from threading import Lock
 from typing import Final, NamedTuple
 
 import structlog
@@ -42,6 +44,9 @@ _DEADLOCK_OR_SERIALIZATION: Final = {"40P01", "40001"}
 
 LONGEST_SKU: Final = 40
 """Characters, the connection's prefix counted. Source: Amazon's listings guide."""
+
+_FOLDING: Final = Lock()
+"""One batch of a process folds at a time: two that have a key in common would wait for each other in Postgres, which costs both more."""
 
 KINDS: Final = {
     MessageType.INVENTORY: Kind.LISTINGS,
@@ -127,15 +132,16 @@ def _committed(ctx: Context, incoming: Sequence[Incoming], arrived: datetime) ->
     while True:
         attempt += 1
         try:
-            with ctx.database.begin() as tx:
-                return _write(tx, incoming, arrived)
+            with ExitStack() as folding, ctx.database.begin() as tx:
+                return _write(tx, incoming, arrived, folding)
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) not in _DEADLOCK_OR_SERIALIZATION or attempt == ATTEMPTS:
                 raise
             log.info("staging_begun_anew", attempt=attempt)
 
 
-def _write(tx: Transaction, incoming: Sequence[Incoming], arrived: datetime) -> _Batch:
+def _write(tx: Transaction, incoming: Sequence[Incoming], arrived: datetime, folding: ExitStack) -> _Batch:
+    """Write what *incoming* comes to. *folding*: closed after the commit."""
     batch = _Batch(arrived)
     _sort(tx, batch, incoming)
     if batch.logged:
@@ -143,6 +149,7 @@ def _write(tx: Transaction, incoming: Sequence[Incoming], arrived: datetime) -> 
     if batch.parcels:
         shipments.record(tx, batch.parcels)
     if batch.fresh:
+        folding.enter_context(_FOLDING)
         _fold(tx, batch)
     outcomes.record(tx, [ended for _, ended in batch.ended], arrived)
     if batch.refused:
@@ -200,13 +207,18 @@ def _turn_down(batch: _Batch, each: Incoming, id_: MessageId, connection: Connec
 
 def _fold(tx: Transaction, batch: _Batch) -> None:
     """Fold the fresh messages, in their order, into what must still reach Amazon."""
-    rows = keys.lock(tx, (new.name for new in batch.fresh))
-    for new in batch.fresh:
-        for settled in coalesce(rows[new.name].key, arrival(new.id, new.message, new.facets, batch.arrived)):
-            if settled.outcome is Outcome.INVALID:
-                batch.refused.append((new.incoming, new.id, settled.issues))
-            batch.ended.append((new.connection.name, outcomes.Ended(new.connection.id, settled)))
-    keys.save(tx, rows.values(), batch.arrived)
+
+    def fold(rows: Mapping[keys.KeyName, keys.KeyRow]) -> list[tuple[_Fresh, Settled]]:
+        return [
+            (new, settled)
+            for new in batch.fresh
+            for settled in coalesce(rows[new.name].key, arrival(new.id, new.message, new.facets, batch.arrived))
+        ]
+
+    for new, settled in keys.change(tx, (new.name for new in batch.fresh), batch.arrived, fold):
+        if settled.outcome is Outcome.INVALID:
+            batch.refused.append((new.incoming, new.id, settled.issues))
+        batch.ended.append((new.connection.name, outcomes.Ended(new.connection.id, settled)))
 
 
 def mapped(message: Message, connection: Connection, now: datetime) -> Mapped:

@@ -1,5 +1,6 @@
 """The JSON columns that hold core values, as text in and out: numbers stay exact."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -30,3 +31,8 @@ fates = _fates.decode
 def text(value: object) -> str:
     """Return *value* as JSON text."""
     return _encoder.encode(value).decode()
+
+
+def lines(values: Sequence[object]) -> str:
+    """Return *values* as lines of JSON, which has no newline outside its texts and escapes it in them: a column as one text."""
+    return _encoder.encode_lines(values)[:-1].decode()

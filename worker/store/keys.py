@@ -1,19 +1,21 @@
 """key_state: what must still reach Amazon for each key, what is on its way, what Amazon is known to have."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
 from worker.core.coalescing import ORDINARY, Change, Key, priority, publishes
-from worker.core.facets import LISTING, QUANTITY, Value
+from worker.core.facets import LISTING, QUANTITY
 from worker.core.fulfillments import waits_for_components
 from worker.core.kinds import Kind
-from worker.core.ordering import History
 from worker.core.outcomes import Reason
 from worker.database import Transaction
 from worker.store import codec
+from worker.store.copying import JSON_LINES, LINES, array_of_numbers, lines
+
+Done = TypeVar("Done")
 
 
 class KeyName(NamedTuple):
@@ -23,7 +25,7 @@ class KeyName(NamedTuple):
 
 
 class KeyRow(msgspec.Struct):
-    """A locked row: *key* is the part that the core changes."""
+    """A locked row: *key* is the part that the core changes. `is_new`: there is none yet, `save` makes it."""
 
     name: KeyName
     key: Key
@@ -32,45 +34,58 @@ class KeyRow(msgspec.Struct):
     linked: bool
     pending_since: datetime | None
     split_id: int | None
+    is_new: bool = False
 
 
-_LOCK: Final = """
+class Taken(Exception):
+    """Another transaction has made a row that this one was about to make."""
+
+
+_LOCK: Final = f"""
     SELECT wanted.number, k.state, k.hold_reason, k.linked, k.pending::text, k.pending_since, k.versions::text, k.confirmed::text,
            k.lead_time_said, k.split_id
-      FROM unnest(%s::integer[], %b::text[], %b::text[]) WITH ORDINALITY AS wanted (connection_id, kind, key, number)
+      FROM unnest(%s::integer[], {LINES}, {LINES}) WITH ORDINALITY AS wanted (connection_id, kind, key, number)
       JOIN key_state k USING (connection_id, kind, key)
      ORDER BY k.connection_id, k.kind, k.key FOR UPDATE OF k"""
-_OPEN: Final = """
-    INSERT INTO key_state (connection_id, kind, key, state, versions)
-    SELECT connection_id, kind, key, 'idle', '{}' FROM unnest(%s::integer[], %b::text[], %b::text[]) AS wanted (connection_id, kind, key)
-     ORDER BY connection_id, kind, key
-    ON CONFLICT DO NOTHING"""
+
+
+def change(tx: Transaction, names: Iterable[KeyName], now: datetime, work: Callable[[Mapping[KeyName, KeyRow]], Done]) -> Done:
+    """Lock the rows of *names*, let *work* change them, write them back, and return what *work* does.
+
+    Where another transaction makes one of the rows meanwhile, all is let go and *work* begins anew with what is there then.
+    """
+    wanted = set(names)
+    tx.exec_driver_sql("SAVEPOINT changing")
+    while True:
+        rows = lock(tx, wanted)
+        done = work(rows)
+        try:
+            save(tx, rows.values(), now)
+        except Taken:
+            tx.exec_driver_sql("ROLLBACK TO SAVEPOINT changing")
+        else:
+            return done
 
 
 def lock(tx: Transaction, names: Iterable[KeyName]) -> dict[KeyName, KeyRow]:
-    """Lock the rows of *names* in the order of their keys, and return them; a key without a row gets one.
+    """Lock the rows of *names* in the order of their keys, and return them; a key without a row gets one from `save`.
 
-    Nobody waits in a circle: every transaction locks what exists, in order, before it makes what does not, in order. Where
-    another made a row first, all locks are let go and taken anew, for its row would be locked out of order.
+    Nobody waits in a circle: every transaction locks what exists, in order, before it makes what does not, in order.
     """
     wanted = sorted(set(names))
     if not wanted:
         return {}
-    tx.exec_driver_sql("SAVEPOINT locking")
-    while True:
-        rows = dict(_row(wanted, found) for found in tx.exec_driver_sql(_LOCK, _columns(wanted)))
-        missing = [name for name in wanted if name not in rows]
-        if not missing or tx.exec_driver_sql(_OPEN, _columns(missing)).rowcount == len(missing):
-            return rows | {name: _new(name) for name in missing}
-        tx.exec_driver_sql("ROLLBACK TO SAVEPOINT locking")
+    rows = dict(_row(wanted, found) for found in tx.exec_driver_sql(_LOCK, _columns(wanted)))
+    return rows | {name: _new(name) for name in wanted if name not in rows}
 
 
-def _columns(names: Sequence[KeyName]) -> tuple[list[object], ...]:
-    return tuple(list(column) for column in zip(*names, strict=True))
+def _columns(names: Sequence[KeyName]) -> tuple[object, str, str]:
+    connection_ids, kinds, keys = zip(*names, strict=True)
+    return array_of_numbers(connection_ids), lines(kinds), lines(keys)
 
 
 def _new(name: KeyName) -> KeyRow:
-    return KeyRow(name, Key(None, {}, {}), "idle", None, linked=False, pending_since=None, split_id=None)
+    return KeyRow(name, Key(None, {}, {}), "idle", None, linked=False, pending_since=None, split_id=None, is_new=True)
 
 
 def _row(wanted: Sequence[KeyName], row: Sequence[object]) -> tuple[KeyName, KeyRow]:
@@ -108,54 +123,56 @@ def _state_of_order(row: KeyRow, pending: Change) -> tuple[str, str | None]:
     return ("held", Reason.BUNDLE_PARTIAL) if waits_for_components(pending, row.key.confirmed) else ("ready", None)
 
 
-class _Written(msgspec.Struct):
-    """A row as it is written back; its fields are the columns."""
-
-    connection_id: int
-    kind: str
-    key: str
-    state: str
-    hold_reason: str | None
-    priority: int
-    pending: Change | None
-    pending_since: datetime | None
-    versions: dict[str, History]
-    confirmed: dict[str, Value]
-    lead_time_said: int | None
-    split_id: int | None
-
-
-# All rows go as one JSON text: to make an array of each column costs three times the time in Python.
-_UPDATE: Final = """
+_COLUMNS: Final = (
+    "connection_id, kind, key, state, hold_reason, priority, pending, pending_since, versions, confirmed, lead_time_said, split_id"
+)
+_NEW: Final = f"""
+    SELECT connection_id, kind, key, state, hold_reason, priority::smallint, pending::json, pending_since::timestamptz, versions::json,
+           confirmed::jsonb, lead_time_said::smallint, split_id::bigint
+      FROM unnest(%s::integer[], {LINES}, {LINES}, {LINES}, {LINES}, {LINES}, {JSON_LINES}, {LINES}, {JSON_LINES}, {JSON_LINES},
+                  {LINES}, {LINES}) AS wanted ({_COLUMNS})"""
+_INSERT: Final = f"INSERT INTO key_state ({_COLUMNS}) {_NEW} ORDER BY connection_id, kind, key ON CONFLICT DO NOTHING"
+_UPDATE: Final = f"""
     UPDATE key_state k
        SET state = new.state, hold_reason = new.hold_reason, priority = new.priority, pending = new.pending,
            pending_since = new.pending_since, versions = new.versions, confirmed = new.confirmed,
            lead_time_said = new.lead_time_said, split_id = new.split_id
-      FROM json_to_recordset(%s::json) AS new (
-           connection_id integer, kind text, key text, state text, hold_reason text, priority smallint, pending json,
-           pending_since timestamptz, versions json, confirmed jsonb, lead_time_said smallint, split_id bigint)
+      FROM ({_NEW}) AS new
      WHERE k.connection_id = new.connection_id AND k.kind = new.kind AND k.key = new.key"""
 
 
 def save(tx: Transaction, rows: Iterable[KeyRow], now: datetime) -> None:
-    """Write back rows that `lock` returned. A row leaves its feed by `flights.land`, not by this."""
-    written = [_written(row, now) for row in rows]
-    if written:
-        tx.exec_driver_sql(_UPDATE, (codec.text(written),))
+    """Write back rows that `lock` returned. A row leaves its feed by `flights.land`, not by this.
+
+    Raises: Taken, when another transaction has made one of the rows since `lock`; all that was done since is then to be rolled back.
+    """
+    made: list[KeyRow] = []
+    kept: list[KeyRow] = []
+    for row in rows:
+        (made if row.is_new else kept).append(row)
+    if made and tx.exec_driver_sql(_INSERT, _written(made, now)).rowcount < len(made):
+        raise Taken
+    if kept:
+        tx.exec_driver_sql(_UPDATE, _written(kept, now))
 
 
-def _written(row: KeyRow, now: datetime) -> _Written:
-    key, pending = row.key, row.key.pending
-    state, hold_reason = _state(row)
-    return _Written(
-        *row.name,
-        state,
-        hold_reason,
-        ORDINARY if pending is None else priority(pending),
-        pending,
-        None if pending is None else row.pending_since or now,
-        key.versions,
-        key.confirmed,
-        key.lead_time_said,
-        None if pending is None else row.split_id,
+def _written(rows: Sequence[KeyRow], now: datetime) -> tuple[object, ...]:
+    """Return the columns of *rows*."""
+    pending = [row.key.pending for row in rows]
+    states, hold_reasons = zip(*map(_state, rows), strict=True)
+    return (
+        *_columns([row.name for row in rows]),
+        lines(states),
+        lines(hold_reasons),
+        lines(map(_priority, pending)),
+        codec.lines(pending),
+        lines(None if row.key.pending is None else row.pending_since or now for row in rows),
+        codec.lines([row.key.versions for row in rows]),
+        codec.lines([row.key.confirmed for row in rows]),
+        lines(row.key.lead_time_said for row in rows),
+        lines(None if row.key.pending is None else row.split_id for row in rows),
     )
+
+
+def _priority(pending: Change | None) -> int:
+    return ORDINARY if pending is None else priority(pending)

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from itertools import islice
 from typing import Final, NamedTuple
 
 from worker.core.ids import MessageId, identifier
 from worker.database import Transaction
-from worker.store.copying import copy_rows
+from worker.store.copying import LINES, array_of_numbers, copy_rows, lines
 
 IDS_IN_A_BLOCK: Final = 1000
 """INCREMENT BY of the sequence message_id."""
@@ -70,7 +71,20 @@ def new_ids(tx: Transaction, count: int) -> list[MessageId]:
     rows = tx.exec_driver_sql(
         "SELECT (now() AT TIME ZONE 'UTC')::date - DATE '2020-01-01', nextval('message_id') FROM generate_series(1, %s)", (blocks,)
     ).all()
-    return [MessageId(identifier(day, start + offset)) for day, start in rows for offset in range(IDS_IN_A_BLOCK)][:count]
+    fresh = (MessageId(identifier(day, start + offset)) for day, start in rows for offset in range(IDS_IN_A_BLOCK))
+    return list(islice(fresh, count))
+
+
+_REGISTER: Final = f"""
+    INSERT INTO identity (source, external_id, message_id, digest)
+    SELECT source, external_id, message_id, decode(digest, 'hex')
+      FROM unnest({LINES}, {LINES}, %s::bigint[], {LINES}) AS new (source, external_id, message_id, digest)
+    ON CONFLICT DO NOTHING"""
+_REGISTERED: Final = f"""
+    SELECT wanted.message_id, identity.message_id, identity.digest
+      FROM unnest({LINES}, {LINES}, %s::bigint[]) AS wanted (source, external_id, message_id)
+      JOIN identity USING (source, external_id)
+     WHERE identity.message_id <> wanted.message_id"""
 
 
 def register(tx: Transaction, identities: Sequence[Identity]) -> Mapping[MessageId, Known]:
@@ -78,24 +92,11 @@ def register(tx: Transaction, identities: Sequence[Identity]) -> Mapping[Message
 
     Rows go in one order, so that two workers with the same messages wait for each other instead of deadlocking.
     """
-    ordered = sorted(identities)
-    taken = {
-        row[0]
-        for row in tx.exec_driver_sql(
-            "INSERT INTO identity (source, external_id, message_id, digest) "
-            "SELECT * FROM unnest(%b::text[], %b::text[], %s::bigint[], %b::bytea[]) ON CONFLICT DO NOTHING RETURNING message_id",
-            tuple([list(column) for column in zip(*ordered, strict=True)]),
-        )
-    }
-    left = [identity for identity in ordered if identity.message_id not in taken]
-    if not left:
+    sources, external_ids, message_ids, digests = zip(*sorted(identities), strict=True)
+    named = (lines(sources), lines(external_ids), array_of_numbers(message_ids))
+    if tx.exec_driver_sql(_REGISTER, (*named, lines(map(bytes.hex, digests)))).rowcount == len(identities):
         return {}
-    rows = tx.exec_driver_sql(
-        "SELECT wanted.message_id, identity.message_id, identity.digest "
-        "FROM unnest(%s::text[], %s::text[], %s::bigint[]) AS wanted (source, external_id, message_id) "
-        "JOIN identity USING (source, external_id)",
-        ([i.source for i in left], [i.external_id for i in left], [i.message_id for i in left]),
-    )
+    rows = tx.exec_driver_sql(_REGISTERED, named)
     return {MessageId(wanted): Known(MessageId(first), bytes(digest)) for wanted, first, digest in rows}
 
 
