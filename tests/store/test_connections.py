@@ -201,6 +201,23 @@ def test_a_connection_in_use_is_not_moved_to_other_listings(tx: Transaction, ent
     assert named in refused.value.faults[0].issue.message
 
 
+@pytest.mark.parametrize(
+    "known",
+    [
+        "imported_listing (connection_id, sku, first_seen_at, updated_at) SELECT id, 'X', now(), now()",
+        "amazon_order (connection_id, amazon_order_id, status, updated_at) SELECT id, '902-3159896-1390916', 'UNSHIPPED', now()",
+        "order_window (connection_id, since, until) SELECT id, now(), now()",
+    ],
+    ids=["listings", "orders", "times whose orders were got"],
+)
+def test_a_connection_that_only_imports_is_in_use_too(tx: Transaction, known: str) -> None:
+    applied(tx, US)
+    tx.exec_driver_sql(f"INSERT INTO {known} FROM connection")
+
+    with pytest.raises(FileRefused):
+        applied(tx, US.replace("A1SELLER", "A2SELLER"))
+
+
 def test_a_connection_that_nothing_is_known_of_may_be_moved(tx: Transaction) -> None:
     applied(tx, US)
 

@@ -124,7 +124,8 @@ _CHANGE: Final = text("""
      WHERE id = :id""")
 _IS_USED: Final = text("""
     SELECT EXISTS (SELECT FROM key_state WHERE connection_id = :id) OR EXISTS (SELECT FROM listing WHERE connection_id = :id)
-        OR EXISTS (SELECT FROM feed WHERE connection_id = :id)""")
+        OR EXISTS (SELECT FROM feed WHERE connection_id = :id) OR EXISTS (SELECT FROM imported_listing WHERE connection_id = :id)
+        OR EXISTS (SELECT FROM amazon_order WHERE connection_id = :id) OR EXISTS (SELECT FROM order_window WHERE connection_id = :id)""")
 _FORGET_AVAILABILITY: Final = text("""
     UPDATE key_state SET confirmed = confirmed - 'quantity' - 'handling_time' WHERE connection_id = :id AND confirmed <> '{}'""")
 
