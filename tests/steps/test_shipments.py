@@ -92,6 +92,20 @@ def test_a_repeat_of_what_amazon_has_is_unchanged_and_a_correction_goes(trading:
     assert [package["carrier_code"] for package in packages(trading)] == ["FedEx"]
 
 
+def test_parcels_whose_number_the_template_has_from_another_field_leave_each_other_alone(shop: Shop) -> None:
+    template = {"carrier": {"field": "carrier"}, "method": {"field": "method"}, "tracking_number": {"field": "trackingNo"}}
+    shop.connect(sync_orders={"template": template})
+    amazon_has(shop, A=1, B=1)
+
+    first, second = (parcel("", line(item), tracking_number=None) for item in ("10000000000001", "20000000000002"))
+    sent = ship(shop, {**first, "trackingNo": "T1"}, {**second, "trackingNo": "T2"})
+    shop.run()
+
+    assert shop.words(*sent) == ["accepted", "accepted"]
+    assert sorted(package["tracking_number"] for package in packages(shop)) == ["T1", "T2"]
+    assert {row["parcel"] for row in shop.query("SELECT parcel FROM shipment")} == {"FR-0916 T1", "FR-0916 T2"}
+
+
 # --- what Amazon refuses ---------------------------------------------------------------------------------------------------------
 
 

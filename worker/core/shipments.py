@@ -16,6 +16,7 @@ from worker.core.facets import Facets, Value, facet_of
 from worker.core.issues import Issue, issue
 from worker.core.json import JsonObject
 from worker.core.message_data import instant
+from worker.core.messages import shipment_key
 from worker.core.outcomes import Reason
 from worker.core.parcels import Contribution, Line, Lines, Parcel, value_of
 from worker.core.shipment_mapping import MappedShipment, ShipmentMapping
@@ -60,10 +61,16 @@ class ShipmentTemplate:
         self._own_sku = own_sku
 
     def make(self, data: JsonObject, parcel: str, now: datetime) -> Made:
-        """Return what becomes of *data*, which its model has accepted. *now*: aware; shipping times are held against it."""
+        """Return what becomes of *data*, which its model has accepted.
+
+        *parcel*: the message's own key; the parcel's is with the tracking number that the template has, which may stand elsewhere.
+        *now*: aware; shipping times are held against it.
+        """
         mapped = self._mapping.mapped(data)
         if mapped.faults:
             return Made(Facets({}, faults=mapped.faults), None)
+        if mapped.tracking_number:
+            parcel = shipment_key(data["fulfillment_request_number"], mapped.tracking_number)
         decision = self._decide(mapped.carrier, mapped.method, mapped.tracking_number)
         shipment = Shipment(data["amazon_order_id"], parcel, decision)
         if not data["items"]:

@@ -120,7 +120,8 @@ def _message(connection: Connection, message: Message, made: Mapped, met: _Surro
         tuple(FORMATS[met.kind].readable(part.body) for part in result.parts),
     )
     if met.kind is Kind.SHIPMENTS:
-        return told._replace(key=message.key, shipment=_of_shipment(made, result, key))
+        parcel = message.key if made.shipment is None else made.shipment.parcel
+        return told._replace(key=parcel, shipment=_of_shipment(made, result, key))
     return told._replace(listing=_of_listing(connection, made, met.sources))
 
 
