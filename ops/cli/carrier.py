@@ -94,7 +94,7 @@ def what_if(
         compare = comparer(found.settings, _altered(found.settings.sync_orders, auto_detect, profile))
         for parcel in newest_parcels(tx, found.id, since):
             looked_at += 1
-            change = compare(parcel.data)
+            change = compare(parcel.data, parcel.received_at)
             if change is None:
                 continue
             changed += 1

@@ -128,6 +128,22 @@ def test_what_if_looks_at_a_parcels_newest_message_and_not_further_back_than_ask
     assert changes(feedline, settings, "--auto-detect", "off", "--last", "1d") == {newest: ("UPS", "DHL")}
 
 
+def test_what_if_passes_over_what_is_no_shipment_and_what_is_refused_for_something_else(
+    feedline: Feedline, settings: dict[str, str], shop: Shop
+) -> None:
+    ships(shop, FEDEX, amazon_order_id=None)  # refused at the door
+    ships(shop, SUREPOST, carrier="FedEx", shipped_at="1999-12-31T12:00:00Z")
+
+    assert changes(feedline, settings, "--auto-detect", "off") == {}
+
+
+def test_what_if_tells_two_orders_of_one_request_apart(feedline: Feedline, settings: dict[str, str], shop: Shop) -> None:
+    parcel = {"carrier": "FedEx", "fulfillment_request_number": "FR-A"}
+    both = {ships(shop, SUREPOST, **parcel), ships(shop, SUREPOST, **parcel)}
+
+    assert set(changes(feedline, settings, "--auto-detect", "off")) == both
+
+
 def test_what_if_tells_people_one_line_a_shipment_and_how_many_there_were(feedline: Feedline, settings: dict[str, str], shop: Shop) -> None:
     parcel = ships(shop, SUREPOST, carrier="FedEx", method="Home Delivery")
     ships(shop, "500123456", carrier="UPS")
