@@ -309,6 +309,39 @@ def test_a_change_of_settings_keeps_a_missed_tick_and_a_new_schedule_counts_from
     assert connected.query("SELECT every, tick, due_at FROM schedule") == [{"every": None, "tick": None, "due_at": None}]
 
 
+CRON = {"get_orders": {"every": "0 3 * * *"}, "timezone": "Europe/Berlin"}
+
+
+@pytest.mark.requirement("R10")
+def test_a_timezone_that_this_machine_does_not_know_puts_one_schedule_off_and_stops_nothing(connected: Shop) -> None:
+    connected.connect(**CRON)
+    _tick(connected)
+    connected.execute("UPDATE schedule SET timezone = 'Mars/Olympus', tick = now(), due_at = now()")
+
+    _tick(connected)
+    _tick(connected)
+
+    assert _triggers(connected) == [("schedule", "queued")], "the tick that had been told"
+    (row,) = connected.query("SELECT tick, s.due_at > now() + interval '59 minutes' AS is_put_off, r.id FROM schedule s CROSS JOIN run r")
+    assert (row["tick"], row["is_put_off"]) == (None, True)
+    take(connected, row["id"])
+    connected.execute("UPDATE schedule SET timezone = 'Europe/Berlin', due_at = now()")  # the zone has been installed
+    _tick(connected)
+    assert _triggers(connected) == [("schedule", "done")], "no tick was told that is made up"
+    assert connected.query("SELECT tick > now() AS later FROM schedule") == [{"later": True}]
+
+
+def test_settings_that_this_worker_cannot_read_stop_no_other_schedule(connected: Shop) -> None:
+    connected.execute(
+        "INSERT INTO connection (name, account_id, marketplace_id, settings) "
+        'SELECT \'Newer\', account_id, marketplace_id, settings || \'{"timezone": 7, "name": "Newer"}\' FROM connection'
+    )
+
+    _tick(connected)
+
+    assert connected.query("SELECT connection_id FROM schedule") == [{"connection_id": 1}]
+
+
 @pytest.fixture
 def two_workers(open_shop: Callable[..., Shop]) -> tuple[Shop, Shop]:
     return open_shop(), open_shop()

@@ -23,6 +23,10 @@ _CRON_FIELDS: Final = 5
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+UNTOLD: Final = (CronSimError, ValueError, LookupError, OSError)
+"""What asking for a tick may raise: a schedule was found good where it was applied, perhaps with other time zones at hand."""
+
+
 class Tick(NamedTuple):
     """One moment of a schedule: `at` is what the schedule says, `due_at` when this connection's run begins."""
 
@@ -64,7 +68,7 @@ def next_tick(every: str, timezone: str, place: float, after: datetime) -> Tick:
     Cron ticks follow the wall clock of *timezone*, as Debian's cron does: a time that a change of the clocks leaves out comes when
     they have changed, one that comes twice counts once; expressions with * for minute or hour follow elapsed time instead.
 
-    Raises: ValueError when *every* is no schedule.
+    Raises: one of `UNTOLD` when *every* is no schedule, or when this machine knows no such *timezone*.
     """
     seconds = interval_seconds(every)
     if seconds is not None:

@@ -182,7 +182,10 @@ def _tell(tx: Transaction, run: Run) -> None:
 
 
 class Schedule(msgspec.Struct, frozen=True):
-    """A connection's schedule for one kind: `every` and `timezone` as they were when its `tick` was told from them."""
+    """A connection's schedule for one kind: `every` and `timezone` as they were when its `tick` was told from them.
+
+    With `due_at` and without `tick`: it could not be told, and is asked for again then.
+    """
 
     connection_id: int
     kind: RunKind

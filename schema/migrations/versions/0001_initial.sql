@@ -139,7 +139,7 @@ CREATE TABLE listing (
     product_type_source  text NOT NULL CHECK (product_type_source IN ('amazon', 'message', 'fallback', 'manual')),
     asin                 text,
     channels             text[] NOT NULL,      -- fulfillment channel codes that Amazon reports
-    linked_at            timestamptz NOT NULL,
+    linked_at            timestamptz,          -- NULL: Amazon never confirmed it, but a product type was set by hand
     PRIMARY KEY (connection_id, sku)
 );
 
@@ -318,10 +318,10 @@ CREATE TABLE schedule (
     revision       integer NOT NULL,           -- of the connection's settings, when this was read from them
     every          text,                       -- NULL: no schedule
     timezone       text NOT NULL,
-    tick           timestamptz,                -- what the schedule says
+    tick           timestamptz,                -- what the schedule says; NULL with due_at: it could not be told, and is asked for then
     due_at         timestamptz,                -- the tick, moved a little by the connection's own share
     PRIMARY KEY (connection_id, kind),
-    CHECK ((every IS NULL) = (tick IS NULL) AND (tick IS NULL) = (due_at IS NULL))
+    CHECK ((every IS NULL) = (due_at IS NULL) AND (tick IS NULL OR due_at IS NOT NULL))
 );
 CREATE INDEX schedule_due ON schedule (due_at) WHERE due_at IS NOT NULL;
 
