@@ -76,7 +76,7 @@ CATALOGUE: Final[Mapping[str, Metric]] = {
             "Age of the oldest feed that is not finished.",
             source=_DB,
         ),
-        Metric("feedline_feed_messages_total", _C, ("connection", "type"), "Feed messages cut into feeds."),
+        Metric("feedline_feed_messages_total", _C, ("connection", "type"), "Feed messages cut into feeds, each by the type of its newest message."),
         # Amazon
         Metric("feedline_spapi_calls_total", _C, ("operation", "status"), "Calls to Amazon, by HTTP status; or no_connection, no_answer."),
         Metric("feedline_spapi_seconds", _H, ("operation",), "Time of one call to SP-API.", _CALL_SECONDS),

@@ -5,7 +5,7 @@ Quota first, then content: until here newer values replace older ones for free.
 
 import gzip
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -18,7 +18,7 @@ from worker.core import coalescing
 from worker.core.coalescing import Change, Flight
 from worker.core.connections import Connection
 from worker.core.cutting import FeedLimits, first_message_id, fit, is_due
-from worker.core.feed_formats import FORMATS, FeedFormat
+from worker.core.feed_formats import FORMATS, FeedFormat, Render
 from worker.core.ids import FeedId
 from worker.core.issues import issue
 from worker.core.kinds import Kind
@@ -70,12 +70,21 @@ def cut(ctx: Context, connection_id: int, kind: Kind) -> FeedId | None:
 
 @dataclass
 class _Load:
-    """A claimed key, what is rendered of it, and of that what goes. `left`: what of its change does not go now."""
+    """A claimed key, what is rendered of it, and of that what goes. `left`: what of its change does not go now.
+
+    `too_large`: a part of it fits no feed.
+    """
 
     claimed: Claimed
     rendered: Rendered
     left: Change | None
     going: list[Part] = field(default_factory=list)
+    too_large: bool = False
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether its row must be written though nothing of it goes: most keys that are claimed in vain stay as they are."""
+        return self.too_large or bool(self.rendered.dropped) or not self.rendered.parts
 
 
 def _fill(
@@ -83,7 +92,7 @@ def _fill(
     connection: Connection,
     lane: lanes.Lane,
     group: int | None,
-    claimed: Sequence[Claimed],
+    claimed: Iterator[list[Claimed]],
     limits: FeedLimits,
     lease: Lease,
     now: datetime,
@@ -91,16 +100,22 @@ def _fill(
     """Render *claimed*, store the feed that they make, and write the outcomes of what cannot or need not go."""
     feed_format = FORMATS[Kind(lane.kind)]
     head = feed_format.header(connection.seller.account.selling_partner_id, connection.language_tag)
-    render = feed_format.renderer(connection, now)
-    loads = _of_one_batch([_Load(each, render(each.key, each.about), each.key.pending) for each in claimed])
-    ended = [settled for load in loads if load.left is not None for settled in coalescing.drop(load.left, load.rendered.dropped)]
+    loads: list[_Load] = []
+    parts: list[tuple[_Load, Part]] = []
 
-    # The parts of a key that is alone in its group go one by one: only so the culprit among them is found.
-    one_by_one = group is not None and len(claimed) == 1
-    parts = [(load, part) for load in loads for part in (load.rendered.parts[:1] if one_by_one else load.rendered.parts)]
-    chosen, too_large = fit((feed_format.size(part.body) for _, part in parts), limits, frame_bytes=len(head) + len(feed_format.footer))
+    def sizes() -> Iterator[int]:
+        # Claimed and rendered as the feed fills: what does not fit any more is not touched.
+        for load in _loads(claimed, feed_format.renderer(connection, now), one_by_one_if_alone=group is not None):
+            loads.append(load)
+            for part in load.rendered.parts:
+                parts.append((load, part))
+                yield feed_format.size(part.body)
+
+    chosen, too_large = fit(sizes(), limits, frame_bytes=len(head) + len(feed_format.footer))
+    ended = [settled for load in loads if load.left is not None for settled in coalescing.drop(load.left, load.rendered.dropped)]
     for position in too_large:
         load, part = parts[position]
+        load.too_large = True
         if load.left is not None:
             fate = Fate(Outcome.INVALID, reason="TOO_LARGE_FOR_A_FEED", issues=(issue("TOO_LARGE_FOR_A_FEED", value=load.claimed.name),))
             ended += coalescing.drop(load.left, dict.fromkeys(part.facets or load.left.facets, fate))
@@ -108,7 +123,7 @@ def _fill(
         load, part = parts[position]
         load.going.append(part)
 
-    flights.stay(tx, connection.id, lane.kind, [_staying(load) for load in loads if not load.going])
+    flights.stay(tx, connection.id, lane.kind, [_staying(load) for load in loads if not load.going and load.is_changed])
     outcomes.record(tx, [outcomes.Ended(connection.id, settled) for settled in ended], now)
     for settled in ended:
         metrics.outcomes(connection.name, settled.type, settled.outcome)
@@ -116,10 +131,20 @@ def _fill(
     return _store(tx, connection, lane, group, feed_format, head, going, lease) if going else None
 
 
-def _of_one_batch(loads: Sequence[_Load]) -> list[_Load]:
-    """Return the loads that may share a feed with the first that has something to send; the others are left for the next."""
-    first = next((load for load in loads if load.rendered.parts), None)
-    return [load for load in loads if not load.rendered.parts or first is None or load.rendered.batch == first.rendered.batch]
+def _loads(claimed: Iterator[list[Claimed]], render: Render, *, one_by_one_if_alone: bool) -> Iterator[_Load]:
+    """Render what is claimed, and yield what may share a feed with the first that has something to send; the others wait for the next."""
+    first: Rendered | None = None
+    for page in claimed:
+        for each in page:
+            rendered = render(each.key, each.about)
+            if rendered.parts:
+                first = first or rendered
+                if rendered.batch != first.batch:
+                    continue
+                if one_by_one_if_alone and first is rendered and len(page) == 1:
+                    # The parts of a key that is alone in its group go one by one: only so the culprit among them is found.
+                    rendered = rendered._replace(parts=rendered.parts[:1])
+            yield _Load(each, rendered, each.key.pending)
 
 
 def _staying(load: _Load) -> tuple[str, Change | None, str | None]:
@@ -167,7 +192,7 @@ def _store(
             coalescing.warn(change, part.warnings)
             was = coalescing.take_off(key, {*change.facets, *part.sent, *part.replaces})
             rows.append((feed_id, number, load.claimed.name, codec.text(Flight(change, dict(part.sent), was, part.digest))))
-            types.update(open_.type for open_ in change.messages.values())
+            types[change.messages[max(change.messages)].type] += 1
             number += 1
         leaving.append(TakeOff(load.claimed.name, first_of_key, len(load.going), key.confirmed, load.left))
     feeds.add_messages(tx, rows)

@@ -1,8 +1,8 @@
 """Keys on their way: claimed for a feed, marked as in it, and landed when Amazon has decided."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -28,21 +28,39 @@ class Claimed(msgspec.Struct):
     about: Listing | Order
 
 
-def claim(tx: Transaction, connection_id: int, kind: str, *, group: int | None, at_most: int) -> list[Claimed]:
-    """Lock the most urgent changes of a lane, out-of-stock first, then the oldest; or those of a *group*.
+def claim(tx: Transaction, connection_id: int, kind: str, *, group: int | None, at_most: int) -> Iterator[list[Claimed]]:
+    """Lock the most urgent changes of a lane, out-of-stock first, then the oldest, or those of a *group*; *at_most* so many in all.
 
+    They come in pages, each twice as large as the one before, so that no more is locked and read than twice what a feed can hold.
     Rows that a staging transaction holds at this moment are passed over: the next feed takes them.
     """
     which = "k.split_id IS NULL" if group is None else "k.split_id = %(group)s"
-    rows = tx.exec_driver_sql(
-        f"""
-        SELECT k.key, k.pending::text, k.confirmed::text, k.lead_time_said, l.product_type, l.channels
-          FROM (SELECT * FROM key_state k
-                 WHERE k.connection_id = %(connection)s AND k.kind = %(kind)s AND k.state = 'ready' AND {which}
-                 ORDER BY k.priority, k.pending_since LIMIT %(most)s FOR UPDATE SKIP LOCKED) AS k
-          LEFT JOIN listing l ON k.kind = 'listings' AND l.connection_id = k.connection_id AND l.sku = k.key""",
-        {"connection": connection_id, "kind": kind, "group": group, "most": at_most},
-    ).all()
+    after, page, left = "", FIRST_PAGE, at_most
+    given: dict[str, object] = {"connection": connection_id, "kind": kind, "group": group}
+    while left > 0:
+        most = min(page, left)
+        rows = tx.exec_driver_sql(_CLAIM.format(which=which, after=after), {**given, "most": most}).all()
+        if rows:
+            yield _claimed(tx, connection_id, kind, rows)
+        if len(rows) < most:
+            return
+        after, page, left = _AFTER, page * 2, left - most
+        given |= {"last_key": rows[-1][0], "last_priority": rows[-1][6], "last_since": rows[-1][7]}
+
+
+FIRST_PAGE: Final = 2000
+
+_CLAIM: Final = """
+    SELECT k.key, k.pending::text, k.confirmed::text, k.lead_time_said, l.product_type, l.channels, k.priority, k.pending_since
+      FROM (SELECT * FROM key_state k
+             WHERE k.connection_id = %(connection)s AND k.kind = %(kind)s AND k.state = 'ready' AND {which} {after}
+             ORDER BY k.priority, k.pending_since, k.key LIMIT %(most)s FOR UPDATE SKIP LOCKED) AS k
+      LEFT JOIN listing l ON k.kind = 'listings' AND l.connection_id = k.connection_id AND l.sku = k.key
+     ORDER BY k.priority, k.pending_since, k.key"""
+_AFTER: Final = "AND (k.priority, k.pending_since, k.key) > (%(last_priority)s, %(last_since)s, %(last_key)s)"
+
+
+def _claimed(tx: Transaction, connection_id: int, kind: str, rows: Sequence[Sequence[Any]]) -> list[Claimed]:
     if kind == Kind.SHIPMENTS:
         orders = shipments.orders(tx, connection_id, [row[0] for row in rows])
         return [Claimed(row[0], Key(codec.change(row[1]), {}, codec.confirmed(row[2])), orders[row[0]]) for row in rows]
@@ -52,7 +70,7 @@ def claim(tx: Transaction, connection_id: int, kind: str, *, group: int | None, 
             Key(codec.change(pending), {}, {} if confirmed == "{}" else codec.confirmed(confirmed), lead_time_said),
             Listing(key, product_type or FALLBACK_PRODUCT_TYPE, tuple(channels or ())),
         )
-        for key, pending, confirmed, lead_time_said, product_type, channels in rows
+        for key, pending, confirmed, lead_time_said, product_type, channels, _, _ in rows
     ]
 
 
