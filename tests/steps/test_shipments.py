@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.eventually import eventually
 from tests.steps.parcels import ORDER, OTHER_ORDER, amazon_has, component, import_order, line, packages, parcel, ship
-from tests.steps.shop import Shop
-from worker.store import shipments, status, traces
+from tests.steps.shop import MARKETPLACE, Shop
+from worker.store import product_types, shipments, status, traces
 
 BUNDLE = "30000000000003"
 
@@ -265,6 +266,57 @@ def test_a_sku_that_is_linked_makes_its_order_managed(shop: Shop) -> None:
     shop.connect(sync_orders={"non_managed": "hold"})
     amazon_has(shop, A=1, imported=True)
     shop.execute("DELETE FROM listing")
+    (sent,) = ship(shop, parcel("T1", line()))
+    wait_until_held(shop, "non_managed")
+
+    shop.lists("A")
+    shop.publish({"sku": "A", "quantity": 1})
+    shop.run()
+
+    assert shop.words(sent) == ["accepted"]
+
+
+def test_a_sku_that_is_published_makes_its_order_managed(shop: Shop) -> None:
+    shop.connect(sync_orders={"non_managed": "hold"})
+    shop.simulator.put_products(MARKETPLACE, [{"asin": "B07X4K9Y9Z", "title": "Blue Widget", "product_type": "DRINKING_CUP"}])
+    amazon_has(shop, A=1, imported=True)
+    shop.execute("DELETE FROM listing")
+    (sent,) = ship(shop, parcel("T1", line()))
+    wait_until_held(shop, "non_managed")
+
+    listing = {"sku": "A", "title": "Blue Widget", "asin": "B07X4K9Y9Z", "condition": "New", "price": "29.99", "quantity": 5}
+    shop.publish({"type": "feedline.listing.v1", **listing})
+    shop.run()
+
+    assert shop.words(sent) == ["accepted"]
+
+
+@pytest.mark.parametrize("reason", ["order_unknown", "non_managed"])
+def test_an_order_that_becomes_known_while_a_cut_is_about_to_hold_it_goes_again(trading: Shop, reason: str) -> None:
+    ship(trading, parcel("T1", line()))
+    blocked = "SELECT 1 AS one FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+    def reconsidered() -> int:
+        with trading.ctx.database.begin() as tx:
+            return shipments.reconsider(tx, 1, [ORDER])
+
+    with ThreadPoolExecutor(1) as threads:
+        with trading.ctx.database.begin() as cut:
+            cut.exec_driver_sql("SELECT FROM key_state FOR UPDATE")
+            released = threads.submit(reconsidered)
+            eventually(lambda: trading.query(blocked))
+            cut.exec_driver_sql("UPDATE key_state SET state = 'held', hold_reason = %s", (reason,))
+        assert released.result(timeout=30) == 1
+
+    assert trading.key(ORDER)["state"] == "ready"
+
+
+def test_a_product_type_that_was_set_by_hand_makes_no_order_managed(shop: Shop) -> None:
+    shop.connect(sync_orders={"non_managed": "hold"})
+    amazon_has(shop, A=1, imported=True)
+    shop.execute("DELETE FROM listing")
+    with shop.ctx.database.begin() as tx:
+        product_types.set_by_hand(tx, 1, "A", "SHIRT")
     (sent,) = ship(shop, parcel("T1", line()))
     wait_until_held(shop, "non_managed")
 

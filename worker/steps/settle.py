@@ -33,7 +33,7 @@ from worker.core.states import UNDECIDED_ENDINGS, FeedEvent, FeedState
 from worker.database import Transaction
 from worker.errors import AmazonError, Refused, Unclear
 from worker.steps.attempt import given_back_on_failure, take_up
-from worker.store import feeds, flights, lanes, listings, outcomes
+from worker.store import feeds, flights, lanes, listings, outcomes, shipments
 from worker.store.feeds import Feed
 from worker.store.flights import FALLBACK_PRODUCT_TYPE, Landing
 
@@ -137,6 +137,7 @@ def write(ctx: Context, feed: Feed, connection: Connection, document: tuple[byte
         flights.land(tx, feed.connection_id, feed.kind, landings, now)
         if taken:
             listings.note(tx, feed.connection_id, taken, FALLBACK_PRODUCT_TYPE)
+            shipments.reconsider(tx, feed.connection_id, skus=[sku for sku, taken_as in taken.items() if taken_as is not None])
         feeds.write_verdicts(tx, feed.id, {**dict.fromkeys(undecided, (Verdict.UNDECIDED, ())), **verdicts})
         outcomes.record(tx, [outcomes.Ended(feed.connection_id, settled) for settled in ended], now)
         counts: dict[str, object] = {

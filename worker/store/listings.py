@@ -73,7 +73,7 @@ def note(tx: Transaction, connection_id: int, taken: Mapping[str, Listed | None]
             "array_remove(ARRAY[channel], NULL), now() FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[]) "
             "AS new (sku, product_type, asin, channel) ORDER BY sku "
             "ON CONFLICT (connection_id, sku) DO UPDATE SET "
-            "asin = coalesce(excluded.asin, listing.asin), "
+            "asin = coalesce(excluded.asin, listing.asin), linked_at = coalesce(listing.linked_at, excluded.linked_at), "
             "channels = listing.channels || ARRAY(SELECT unnest(excluded.channels) EXCEPT SELECT unnest(listing.channels)), "
             "product_type = CASE WHEN excluded.product_type_source = 'message' AND listing.product_type_source <> 'manual' "
             "THEN excluded.product_type ELSE listing.product_type END, "

@@ -19,8 +19,8 @@ def set_by_hand(tx: Transaction, connection_id: int, sku: str, product_type: str
         "SELECT product_type, product_type_source FROM listing WHERE connection_id = %s AND sku = %s FOR UPDATE", (connection_id, sku)
     ).one_or_none()
     tx.exec_driver_sql(
-        "INSERT INTO listing (connection_id, sku, product_type, product_type_source, channels, linked_at) "
-        "VALUES (%s, %s, %s, 'manual', '{}', now()) ON CONFLICT (connection_id, sku) DO UPDATE "
+        "INSERT INTO listing (connection_id, sku, product_type, product_type_source, channels) "
+        "VALUES (%s, %s, %s, 'manual', '{}') ON CONFLICT (connection_id, sku) DO UPDATE "
         "SET product_type = excluded.product_type, product_type_source = 'manual'",
         (connection_id, sku, product_type),
     )

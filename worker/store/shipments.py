@@ -52,7 +52,7 @@ def decide_again(tx: Transaction, rows: Iterable[ShipmentRow]) -> None:
 
 _ORDERS: Final = """
     SELECT o.amazon_order_id, i.amazon_order_item_id, i.sku, i.quantity,
-           EXISTS (SELECT FROM listing l WHERE l.connection_id = i.connection_id AND l.sku = i.sku)
+           EXISTS (SELECT FROM listing l WHERE l.connection_id = i.connection_id AND l.sku = i.sku AND l.linked_at IS NOT NULL)
         OR EXISTS (SELECT FROM imported_listing l
                     WHERE l.connection_id = i.connection_id AND l.sku = i.sku AND l.vanished_at IS NULL)
       FROM amazon_order o LEFT JOIN amazon_order_item i USING (connection_id, amazon_order_id)
@@ -113,15 +113,21 @@ def parts(tx: Transaction, shipment: Kept) -> list[PartSent]:
     return found
 
 
+# Ready orders are locked, too: a cut that has claimed one may be about to hold it for what it knew before.
+_WAITING: Final = """
+    SELECT key FROM key_state k
+     WHERE connection_id = %(connection)s AND kind = %(kind)s
+       AND (state = 'ready' OR state = 'held' AND hold_reason = ANY(%(reasons)s::text[]))
+       AND (%(orders)s::text[] IS NULL OR key = ANY(%(orders)s::text[]))
+       AND (%(skus)s::text[] IS NULL OR EXISTS (
+            SELECT FROM amazon_order_item i
+             WHERE i.connection_id = k.connection_id AND i.amazon_order_id = k.key AND i.sku = ANY(%(skus)s::text[])))
+     ORDER BY key FOR UPDATE OF k"""
+
 _RECONSIDER: Final = """
-    UPDATE key_state SET state = 'ready', hold_reason = NULL WHERE (connection_id, kind, key) IN (
-        SELECT connection_id, kind, key FROM key_state k
-         WHERE connection_id = %(connection)s AND kind = %(kind)s AND state = 'held' AND hold_reason = ANY(%(reasons)s::text[])
-           AND (%(orders)s::text[] IS NULL OR key = ANY(%(orders)s::text[]))
-           AND (%(skus)s::text[] IS NULL OR EXISTS (
-                SELECT FROM amazon_order_item i
-                 WHERE i.connection_id = k.connection_id AND i.amazon_order_id = k.key AND i.sku = ANY(%(skus)s::text[])))
-         ORDER BY key FOR UPDATE)"""
+    UPDATE key_state SET state = 'ready', hold_reason = NULL
+     WHERE connection_id = %(connection)s AND kind = %(kind)s AND key = ANY(%(keys)s::text[])
+       AND state = 'held' AND hold_reason = ANY(%(reasons)s::text[])"""
 
 
 def reconsider(
@@ -130,11 +136,12 @@ def reconsider(
     """Let shipments go again that were held for what was not known of their order; return how many orders.
 
     Call it after orders were imported (only *amazon_order_ids*), SKUs were linked or imported (only orders with *skus*), or the
-    connection's settings have changed.
+    connection's settings have changed; in the transaction of that change, or in a later one.
     """
     given = {"connection": connection_id, "kind": Kind.SHIPMENTS, "reasons": [Reason.ORDER_UNKNOWN, Reason.NON_MANAGED]}
     wanted = {"orders": None if amazon_order_ids is None else list(amazon_order_ids), "skus": None if skus is None else list(skus)}
-    return tx.exec_driver_sql(_RECONSIDER, {**given, **wanted}).rowcount
+    waiting = [row[0] for row in tx.exec_driver_sql(_WAITING, {**given, **wanted})]
+    return tx.exec_driver_sql(_RECONSIDER, {**given, "keys": waiting}).rowcount if waiting else 0
 
 
 def forget_idle_orders(tx: Transaction) -> int:
