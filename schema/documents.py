@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from worker.broker import topology
 from worker.core import events
 from worker.core.message_data import InventoryData, ListingData, ShipmentData
-from worker.core.messages import MOST_ATTRIBUTE_BYTES, MOST_SEQUENCE_DIGITS, MessageType
+from worker.core.messages import MOST_ATTRIBUTE_BYTES, MOST_SEQUENCE, MessageType
 from worker.core.wire import ACTORS, BATCH, MOST_BYTES, STRUCTURED
 
 FOLDER: Final = Path(__file__).parent
@@ -215,8 +215,8 @@ def incoming_schema(message: Incoming) -> Schema:
         "sequence": {
             "description": "orders the messages of this source for one key, in place of time",
             "anyOf": [
-                {"type": "integer", "minimum": 0, "exclusiveMaximum": 10**MOST_SEQUENCE_DIGITS},
-                {"type": "string", "pattern": f"^[0-9]{{1,{MOST_SEQUENCE_DIGITS}}}$"},
+                {"type": "integer", "minimum": 0, "maximum": MOST_SEQUENCE},
+                {"type": "string", "pattern": f"^[0-9]{{1,{len(str(MOST_SEQUENCE))}}}$"},
             ],
         },
         "datacontenttype": {"type": "string", "pattern": r"^[^;]*[/+]json\s*(;.*)?$"},

@@ -145,6 +145,14 @@ def test_a_message_of_which_the_template_maps_nothing_is_skipped(shop: Shop) -> 
     assert shop.query("SELECT FROM key_state WHERE state <> 'idle'") == []
 
 
+def test_an_invalid_message_is_logged_under_the_sku_of_its_valid_siblings(shop: Shop) -> None:
+    shop.connect(sku_prefix="AMZ-")
+
+    shop.publish({"sku": "AMZ-7", "price": "1,99"}, {"sku": "AMZ-7", "quantity": 1, "sequence": -1}, {"sku": "7", "quantity": 1})
+
+    assert shop.query("SELECT key FROM message ORDER BY id") == [{"key": "7"}] * 3
+
+
 @pytest.mark.requirement("R120", "R123")
 def test_two_workers_with_the_same_deliveries_neither_double_nor_deadlock(open_shop: Callable[..., Shop]) -> None:
     workers = [open_shop(), open_shop()]

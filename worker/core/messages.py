@@ -69,8 +69,8 @@ class Invalid(msgspec.Struct, frozen=True, kw_only=True):
 MOST_ATTRIBUTE_BYTES: Final = 1024
 """UTF-8 bytes of source and of id: both together fit one entry of a Postgres index (2704 bytes)."""
 
-MOST_SEQUENCE_DIGITS: Final = 18
-"""A sequence fits 63 bits."""
+MOST_SEQUENCE: Final = 2**63 - 1
+_SEQUENCE_DIGITS: Final = len(str(MOST_SEQUENCE))
 
 FURTHEST_AHEAD: Final = timedelta(days=1)
 
@@ -147,6 +147,8 @@ def _identifier(attributes: JsonObject, name: str, faults: list[Issue]) -> str |
 
 def _unfit(value: JsonValue, most_bytes: int) -> str | None:
     """Return why *value* cannot be an identifier, or None."""
+    if type(value) is str and value.isprintable() and 0 < len(value) <= most_bytes // 4 and not value.isspace():
+        return None  # nearly every one: no character has more than four bytes
     if not isinstance(value, str):
         return "it must be text."
     if not value or value.isspace():
@@ -188,11 +190,15 @@ def _sequence(attributes: JsonObject, faults: list[Issue]) -> int | None:
     value = attributes.get("sequence")
     if value is None:
         return None
-    digits = str(value) if type(value) is int else value
-    if isinstance(digits, str) and len(digits) <= MOST_SEQUENCE_DIGITS and digits.isascii() and digits.isdigit():
-        return int(digits)
-    reason = f"it must be a whole number from 0, of at most {MOST_SEQUENCE_DIGITS} digits."
-    faults.append(issue("ATTRIBUTE_INVALID", field="sequence", value=value, reason=reason))
+    if type(value) is int:
+        number = value
+    elif isinstance(value, str) and len(value) <= _SEQUENCE_DIGITS and value.isascii() and value.isdigit():
+        number = int(value)
+    else:
+        number = -1
+    if 0 <= number <= MOST_SEQUENCE:
+        return number
+    faults.append(issue("ATTRIBUTE_INVALID", field="sequence", value=value, reason=f"it must be a whole number from 0 to {MOST_SEQUENCE}."))
     return None
 
 

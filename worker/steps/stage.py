@@ -178,9 +178,10 @@ def _sort(tx: Transaction, batch: _Batch, incoming: Sequence[Incoming]) -> None:
         elif first is not None:
             batch.refused.append((each, None, (issue("ID_REUSED", field="id", value=each.read.external_id),)))
         elif isinstance(each.read, Invalid):
-            _turn_down(batch, each, id_, connection, each.read.issues)
+            _turn_down(batch, each, id_, connection, _own_key(each.read, connection), each.read.issues)
         elif connection is None:
-            _turn_down(batch, each, id_, None, (issue("CONNECTION_UNKNOWN", field="connection", value=each.read.connection),))
+            unknown = issue("CONNECTION_UNKNOWN", field="connection", value=each.read.connection)
+            _turn_down(batch, each, id_, None, each.read.key, (unknown,))
         else:
             _take_in(batch, each, each.read, id_, connection)
 
@@ -189,19 +190,28 @@ def _take_in(batch: _Batch, each: Incoming, message: Message, id_: MessageId, co
     key, facets, shipment = mapped(message, connection, batch.arrived)
     if shipment is not None:
         batch.parcels.append(ShipmentRow(id_, connection.id, *shipment, connection.revision))
+    log_key = key if message.type is not MessageType.SHIPMENT else message.key if shipment is None else shipment.parcel
     if facets.faults:
-        _turn_down(batch, each, id_, connection, facets.faults)
+        _turn_down(batch, each, id_, connection, log_key, facets.faults)
         return
     batch.fresh.append(_Fresh(id_, each, message, connection, keys.KeyName(connection.id, KINDS[message.type], key), facets))
-    log_key = key if shipment is None else shipment.parcel
     batch.logged.append(_logged(each, id_, batch.arrived, connection, log_key, facets))
 
 
-def _turn_down(batch: _Batch, each: Incoming, id_: MessageId, connection: Connection | None, issues: Sequence[Issue]) -> None:
+def _own_key(read: Invalid, connection: Connection | None) -> str | None:
+    """Return the key of a message that no template was asked about, as the connection's other messages have theirs."""
+    if read.key is None or connection is None or read.type == MessageType.SHIPMENT:
+        return read.key
+    return from_amazon(read.key, connection.settings.sku_prefix)
+
+
+def _turn_down(
+    batch: _Batch, each: Incoming, id_: MessageId, connection: Connection | None, key: str | None, issues: Sequence[Issue]
+) -> None:
     """A message that is invalid: it is logged and has its outcome, and its delivery is kept."""
     ended = outcomes.Ended(None if connection is None else connection.id, _invalid(id_, each.read, batch.arrived, issues))
     batch.refused.append((each, id_, issues))
-    batch.logged.append(_logged(each, id_, batch.arrived, connection, each.read.key, Facets({})))
+    batch.logged.append(_logged(each, id_, batch.arrived, connection, key, Facets({})))
     batch.ended.append(("" if connection is None else connection.name, ended))
 
 
