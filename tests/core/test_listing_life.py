@@ -11,10 +11,10 @@ from tests.core.folding import NOON, Ledger, new_key
 from worker.core import coalescing, listing_messages
 from worker.core.coalescing import Arrival, Change, Flight, coalesce, publishes
 from worker.core.facets import HANDLING_TIME, LISTING, PRICE, QUANTITY, Value
-from worker.core.feed_document import Listing, Offer, Patch, PatchOp
+from worker.core.feed_document import Listing, Offer, PatchOp
 from worker.core.json import JsonObject
 from worker.core.ordering import Version, version
-from worker.core.outcomes import Fate, Outcome
+from worker.core.outcomes import Fate, Outcome, Reason
 
 OFFER = Offer("M", "USD", "en_US", "DEFAULT", PatchOp.MERGE, maps_handling_time=True, sends_quantity=True, guards_fba=True)
 SHARED = (PRICE, QUANTITY, HANDLING_TIME)
@@ -52,6 +52,7 @@ class Amazon:
                 self.item = {} if operation == "UPDATE" or self.item is None else self.item
                 for name, instances in message["attributes"].items():
                     if name == "fulfillment_availability":
+                        assert operation == "UPDATE" or "quantity" in instances[0] or QUANTITY not in self.item, "its stock would be gone"
                         self.item = {key: kept for key, kept in self.item.items() if key not in KEYS}
                     self._write(name, instances[0])
 
@@ -133,7 +134,9 @@ class ListingLife(RuleBasedStateMachine):
                 self.key.pending = None
                 return
         patch = listing_messages.render(change, self.key.confirmed, self.key.lead_time_said, Listing("S", "PRODUCT", ()), OFFER)
-        assert isinstance(patch, Patch)
+        if isinstance(patch, Reason):
+            assert QUANTITY not in change.facets, "it waits for a quantity"
+            return
         assert not patch.dropped
         taken = coalescing.take(change, patch.facets or list(change.facets))
         self.key.pending = change if change.messages else None
@@ -195,6 +198,8 @@ class ListingLife(RuleBasedStateMachine):
                 self.it_is_linked_and_a_feed_takes_it()
             if self.flying is not None:
                 self.amazon_ends_the_feed(Outcome.ACCEPTED, applied=True)
+            elif self.key.pending is not None:
+                self._arrives("warehouse", 0, {QUANTITY: value(QUANTITY, 1)})
         self.every_message_has_ended_or_is_on_its_way()
         for facet in SHARED:
             message = self.arrived.get(self.newest.get(facet, 0))

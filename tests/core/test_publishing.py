@@ -24,7 +24,7 @@ from worker.core.ids import AccountId, ConnectionId
 from worker.core.json import decode, encode
 from worker.core.mapping import BUILT_IN_MAPPING_SETS
 from worker.core.marketplaces import MARKETPLACES
-from worker.core.outcomes import Fate, Outcome
+from worker.core.outcomes import Fate, Outcome, Reason
 from worker.core.publishing import Published
 from worker.core.rules import BUILT_IN_RULES, Rule
 
@@ -374,6 +374,23 @@ def test_a_listing_that_amazon_fulfils_keeps_amazons_channel_and_gets_no_quantit
     assert {facet: fate.reason for facet, fate in patch.dropped.items()} == {QUANTITY: "FBA_GUARD"}
     partial = rendered(connection({}), mapped(through={"operation": "PARTIAL_UPDATE"}).facets.values, channels=("AMAZON_NA",))
     assert "fulfillment_availability" not in partial.message["attributes"]
+
+
+@pytest.mark.requirement("R18")
+def test_a_partial_update_does_not_name_the_availability_while_the_quantity_is_unknown() -> None:
+    through = {"operation": "PARTIAL_UPDATE", "fulfillment_center_id": {"value": "W1"}}
+    us = connection(through)
+    facets = mapped({"quantity": "dont_map"}, through=through).facets.values
+
+    def availability(lead_time: int | None = None, **known: Value) -> Any:
+        wanted = facets if lead_time is None else {**facets, HANDLING_TIME: Value(lead_time)}
+        patch = listing_messages.render(change(**wanted), known, None, Listing("MUG-1", "PRODUCT", ()), offer_of(us))
+        return patch.message["attributes"].get("fulfillment_availability") if isinstance(patch, Patch) else patch
+
+    assert availability() is None
+    assert availability(handling_time=Value(3)) is None, "what Amazon has of it, it keeps"
+    assert availability(2) is Reason.QUANTITY_UNKNOWN
+    assert availability(2, quantity=Value(7)) == [{"fulfillment_channel_code": "W1", "quantity": 7, "lead_time_to_ship_max_days": 2}]
 
 
 @pytest.mark.requirement("R18")

@@ -78,7 +78,7 @@ def _patch(change: Change, confirmed: Mapping[str, Value], lead_time_said: int |
     return patch
 
 
-def _whole(change: Change, confirmed: Mapping[str, Value], lead_time_said: int | None, listing: Listing, offer: Offer) -> Patch:
+def _whole(change: Change, confirmed: Mapping[str, Value], lead_time_said: int | None, listing: Listing, offer: Offer) -> Patch | Reason:
     document = change.facets[LISTING].value.value
     wanted = {facet: said.value for facet, said in change.facets.items() if facet != LISTING}
     dropped = withheld(wanted, listing, offer)
@@ -91,6 +91,8 @@ def _whole(change: Change, confirmed: Mapping[str, Value], lead_time_said: int |
         attributes["purchasable_offer"] = [offer_instance(price, offer)]
         sent[PRICE] = price
     availability = _availability(wanted, confirmed, lead_time_said, listing, offer, is_update=document["operation"] == UPDATE)
+    if isinstance(availability, Reason):
+        return availability
     if availability is not None:
         attributes["fulfillment_availability"] = [availability.instance]
         sent.update(availability.sent)
@@ -148,16 +150,23 @@ def _availability(
     offer: Offer,
     *,
     is_update: bool,
-) -> _Availability | None:
-    """Return fulfillment_availability as the listing carries it; None when it is not named. The lead time rule is R56 to R58."""
+) -> _Availability | Reason | None:
+    """Return fulfillment_availability as the listing carries it; None when it is not named, or the reason to hold the listing.
+
+    The lead time rule is R56 to R58.
+    """
     if is_guarded(listing, offer):
         # Left out of an UPDATE, Amazon's own channel would be lost, and the SKU merchant-fulfilled.
         code = next(code for code in listing.channels if code.startswith(AMAZONS_CHANNELS))
         return _Availability({"fulfillment_channel_code": code}, {}) if is_update else None
     parts: dict[str, Value] = {}
     quantity = wanted.get(QUANTITY, confirmed.get(QUANTITY))
-    if quantity is not None and sends_quantity(offer):
-        parts[QUANTITY] = quantity
+    if sends_quantity(offer):
+        if quantity is not None:
+            parts[QUANTITY] = quantity
+        elif not is_update:
+            # Named without the quantity that nobody has told us, a PARTIAL_UPDATE would erase it.
+            return Reason.QUANTITY_UNKNOWN if HANDLING_TIME in wanted else None
     lead_time = wanted.get(HANDLING_TIME, confirmed.get(HANDLING_TIME))
     if lead_time is not None and not lead_time.cleared:
         parts[HANDLING_TIME] = lead_time
