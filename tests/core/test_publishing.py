@@ -15,7 +15,7 @@ from pydantic import ValidationError
 import schema.amazon
 from worker.core import coalescing, listing_messages
 from worker.core.accounts import Account, Seller
-from worker.core.coalescing import Change, Flight, Open, Said
+from worker.core.coalescing import Arrival, Change, Flight, Key, Open, Said
 from worker.core.connections import Connection, ConnectionSettings, from_amazon, to_amazon
 from worker.core.facets import HANDLING_TIME, LISTING, PRICE, QUANTITY, Value
 from worker.core.feed_document import Listing, Patch, assemble, body, header
@@ -24,6 +24,7 @@ from worker.core.ids import AccountId, ConnectionId
 from worker.core.json import decode, encode
 from worker.core.mapping import BUILT_IN_MAPPING_SETS
 from worker.core.marketplaces import MARKETPLACES
+from worker.core.ordering import Version
 from worker.core.outcomes import Fate, Outcome, Reason
 from worker.core.publishing import Published
 from worker.core.rules import BUILT_IN_RULES, Rule
@@ -412,6 +413,45 @@ def test_a_listing_said_again_is_no_repeat_after_a_patch_of_one_of_its_attribute
     patched = rendered(us, {"condition_note": Value("two")}, confirmed)
 
     assert not coalescing.same(LISTING, patched.sent[LISTING], said)
+
+
+def test_a_listing_is_no_repeat_of_one_that_went_with_a_newer_message_of_an_attribute() -> None:
+    said = mapped({"condition_note": {"field": "note"}}, note="one").facets.values[LISTING]
+    both = Change(
+        {LISTING: Said(said, 1), "condition_note": Said(Value("two"), 2)}, {number: Open("feedline.listing.v1", 0.0) for number in (1, 2)}
+    )
+
+    patch = listing_messages.render(both, {}, None, Listing("MUG-1", "PRODUCT", ()), offer_of(connection({})))
+
+    assert isinstance(patch, Patch)
+    assert not coalescing.same(LISTING, patch.sent[LISTING], said)
+
+
+def test_a_listing_supersedes_what_waits_of_an_attribute_that_it_names_though_it_is_unchanged_itself() -> None:
+    said = mapped({"condition_note": {"field": "note"}}, note="one").facets.values[LISTING]
+    key = Key(None, {}, {LISTING: said})
+
+    def arrives(number: int, source: str, sequence: int, **facets: Value) -> list[tuple[int, Outcome]]:
+        message = Arrival(
+            message=number, source=source, type="t", version=Version(sequenced=True, number=sequence), published=0.0, facets=facets
+        )
+        return [(settled.message, settled.outcome) for settled in coalescing.coalesce(key, message)]
+
+    assert arrives(1, "wms", 1, condition_note=Value("two")) == []
+    assert arrives(2, "erp", 1, listing=said) == [(1, Outcome.SUPERSEDED), (2, Outcome.UNCHANGED)]
+    assert key.pending is None
+    assert arrives(3, "erp", 3, condition_note=Value("three")) == []
+    assert arrives(4, "erp", 2, listing=said) == [(4, Outcome.UNCHANGED)], "its own source has said the note since"
+
+
+def test_a_fulfillment_center_is_known_after_a_feed_that_was_not_decided() -> None:
+    at_w1 = Value({"digest": "one", "center": "W1"})
+    flight = Flight(change(listing=mapped().facets.values[LISTING]), {LISTING: Value({"digest": "two"})}, {LISTING: at_w1})
+
+    stands = coalescing.stands_either_way(flight)
+
+    assert stands == {LISTING: Value({"center": "W1"})}
+    assert not coalescing.same(LISTING, stands[LISTING], at_w1)
 
 
 def test_a_listing_that_says_nothing_at_all_is_not_sent() -> None:

@@ -99,6 +99,11 @@ def same(facet: str, one: Value, other: Value) -> bool:
     return bool(one.value == other.value)
 
 
+def undigested(listing: Value) -> Value:
+    """Return what is known of a listing without what would make its repeat `unchanged`."""
+    return Value({name: known for name, known in listing.value.items() if name != "digest"})
+
+
 def coalesce(key: Key, arrival: Arrival) -> Iterator[Settled]:
     """Fold *arrival* into *key*, and yield every message that has come to its end by that.
 
@@ -137,8 +142,8 @@ def coalesce(key: Key, arrival: Arrival) -> Iterator[Settled]:
             key.lead_time_said = value.value
         if key.pending is not None and facet in key.pending.facets:
             yield from _end(key.pending, facet, Fate(Outcome.SUPERSEDED, by=arrival.message))
-        if facet == LISTING and value.cleared:
-            yield from _delete(key, history, arrival)
+        if facet == LISTING:
+            yield from _delete(key, history, arrival) if value.cleared else _restate(key, history, arrival, value)
         known = key.confirmed.get(facet)
         if known is not None and same(facet, known, value):
             fates[facet] = Fate(Outcome.UNCHANGED)
@@ -168,6 +173,17 @@ def _delete(key: Key, history: History, arrival: Arrival) -> Iterator[Settled]:
         for facet, said in list(key.pending.facets.items()):
             if facet != LISTING and said.message != history.facets.get(facet, _NEVER).message:
                 yield from _end(key.pending, facet, Fate(Outcome.SUPERSEDED, by=arrival.message))
+
+
+def _restate(key: Key, history: History, arrival: Arrival, listing: Value) -> Iterator[Settled]:
+    """Let a listing take the place of what waits of the attributes that it names, but for what its own source has said since."""
+    if key.pending is None:
+        return
+    for facet in [facet for facet in key.pending.facets if facet in listing.value.get("attributes", ())]:
+        last = history.facets.get(facet)
+        if last is None or last.version <= arrival.version:
+            history.facets[facet] = Last(arrival.version, arrival.message)
+            yield from _end(key.pending, facet, Fate(Outcome.SUPERSEDED, by=arrival.message))
 
 
 def publishes(change: Change | None) -> bool:
@@ -315,8 +331,15 @@ def take_off(key: Key, facets: Iterable[str]) -> dict[str, Value]:
 
 
 def stands_either_way(flight: Flight) -> dict[str, Value]:
-    """Return what Amazon has whether it took an undecided flight or not: what the flight only repeated."""
-    return {facet: was for facet, was in flight.was.items() if facet not in flight.change.facets and flight.sent.get(facet) == was}
+    """Return what Amazon has whether it took an undecided flight or not: what the flight only repeated.
+
+    A listing's fulfillment center is kept, too: until another one is known, its quantity is there.
+    """
+    stands = {facet: was for facet, was in flight.was.items() if facet not in flight.change.facets and flight.sent.get(facet) == was}
+    listing = flight.was.get(LISTING)
+    if listing is not None and listing.value.get("center") is not None:
+        stands.setdefault(LISTING, undigested(listing))
+    return stands
 
 
 def refused(flight: Flight, fate: Fate) -> list[tuple[Change, Fate | None]]:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from worker.core import feed_document
 from worker.core.attribute_shapes import emptied, instances
-from worker.core.coalescing import Change, Flight
+from worker.core.coalescing import Change, Flight, undigested
 from worker.core.facets import HANDLING_TIME, LISTING, PRICE, QUANTITY, UPDATE, Value
 from worker.core.feed_document import (
     AMAZONS_CHANNELS,
@@ -73,8 +73,7 @@ def _patch(change: Change, confirmed: Mapping[str, Value], lead_time_said: int |
     patch = feed_document.render(change, confirmed, lead_time_said, listing, offer._replace(center=known.value.get("center")))
     if isinstance(patch, Patch) and not patch.sent.keys() <= _OFFER:
         # The listing may have said the same attribute otherwise: said again, it is no repeat any more.
-        undigested = Value({key: part for key, part in known.value.items() if key != "digest"})
-        return patch._replace(sent={**patch.sent, LISTING: undigested})
+        return patch._replace(sent={**patch.sent, LISTING: undigested(known)})
     return patch
 
 
@@ -99,7 +98,9 @@ def _whole(change: Change, confirmed: Mapping[str, Value], lead_time_said: int |
     if not attributes:
         return Patch({}, {}, {**dict.fromkeys(change.facets, Fate(Outcome.SKIPPED, reason=Reason.NOTHING_TO_SEND)), **dropped}, ())
 
-    sent[LISTING] = Value({key: document[key] for key in ("digest", "center") if key in document})
+    said = Value({key: document[key] for key in ("digest", "center") if key in document})
+    # With an attribute in a newer message's words, it is not known to stand as it was said.
+    sent[LISTING] = said if sent.keys().isdisjoint(document["attributes"]) else undigested(said)
     replaces = confirmed.keys() if document["operation"] == UPDATE else confirmed.keys() & document["attributes"].keys()
     message = {
         "sku": listing.sku,
