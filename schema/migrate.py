@@ -5,7 +5,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 
-from schema.partitions import ensure_partitions
+from schema.partitions import keep_partitions
 from worker.database import sqlalchemy_url
 
 _LOCK = 7_301_944
@@ -46,8 +46,7 @@ def upgrade(url: str) -> tuple[str | None, str]:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
                 connection.commit()
-                ensure_partitions(connection)
-                connection.commit()
+                keep_partitions(engine.begin)
                 return before, newest()
             finally:
                 connection.rollback()

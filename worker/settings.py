@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     feed_max_bytes: int = Field(10 * MIB - FEED_BYTES_MARGIN, ge=1024, le=10 * MIB, description="most bytes of one feed document")
     ingest_batch: int = Field(500, ge=1, le=10_000, description="deliveries staged in one transaction")
     ingest_linger_ms: int = Field(20, ge=0, le=10_000, description="how long a batch waits to be fuller")
-    retention_days: int = Field(30, ge=1, le=3650, description="days that messages, feeds' messages and outcomes are kept")
+    retention_days: int = Field(30, ge=1, le=3650, description="days that messages, outcomes, refused deliveries, feeds and runs are kept")
     drain_seconds: float = Field(30, ge=1, le=3600, description="how long a worker that was asked to stop may finish its work")
     log_format: LogFormat = Field(LogFormat.JSON, description="console or json")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")

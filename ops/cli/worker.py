@@ -53,7 +53,7 @@ def _run(processes: int, threads: int, queues: list[str]) -> int:
     settings = Settings.load()
     logs.configure(settings.log_format, settings.log_level)
     http.refuse_taken_port(settings)
-    _refuse_unfit_schema(settings.database_url.get_secret_value())
+    _prepare_database(settings.database_url.get_secret_value())
 
     from dramatiq import cli
 
@@ -73,15 +73,19 @@ def _run(processes: int, threads: int, queues: list[str]) -> int:
     return int(cli.main(cli.make_argument_parser().parse_args(arguments)) or 0)
 
 
-def _refuse_unfit_schema(url: str) -> None:
-    """Raise FeedlineError when the schema does not fit, or Postgres does not answer for long."""
+def _prepare_database(url: str) -> None:
+    """Make the partitions of today before anything is staged: after an outage of days nobody has.
+
+    Raises FeedlineError when the schema does not fit, or Postgres does not answer for long.
+    """
     from threading import Event
 
     import structlog
+    from sqlalchemy.exc import DBAPIError
 
-    from schema import migrate
+    from schema import migrate, partitions
     from worker.clock import Clock
-    from worker.database import UNREACHABLE, Database
+    from worker.database import UNREACHABLE, Database, described
 
     log, clock, never = structlog.get_logger(), Clock(), Event()
     patience = clock.monotonic() + DATABASE_PATIENCE_SECONDS
@@ -98,7 +102,11 @@ def _refuse_unfit_schema(url: str) -> None:
                 clock.wait(never, 2)
                 continue
             break
+        if fault is not None:
+            raise FeedlineError(fault)
+        try:
+            partitions.keep_partitions(database.begin)
+        except DBAPIError as error:
+            log.warning("partitions_not_made", error=described(error))  # housekeeping tries again
     finally:
         database.close()
-    if fault is not None:
-        raise FeedlineError(fault)

@@ -496,9 +496,12 @@ def test_an_order_is_forgotten_with_the_last_message_that_spoke_of_it(trading: S
     trading.run()
 
     with trading.ctx.database.begin() as tx:
-        kept = shipments.forget_idle_orders(tx)
+        (connection_id,) = tx.exec_driver_sql("SELECT id FROM connection").scalars()
+        looked_at = shipments.forget_idle_orders(tx, connection_id, "", 10)
+        kept = tx.exec_driver_sql("SELECT count(*) FROM key_state").scalar_one()
         tx.exec_driver_sql("DELETE FROM shipment")
-        forgotten = shipments.forget_idle_orders(tx)
+        shipments.forget_idle_orders(tx, connection_id, "", 10)
+        at_the_end = shipments.forget_idle_orders(tx, connection_id, "", 10)
 
-    assert (kept, forgotten) == (0, 1)
+    assert (looked_at, kept, at_the_end) == (ORDER, 2, None)
     assert [row["key"] for row in trading.query("SELECT key FROM key_state")] == [OTHER_ORDER]

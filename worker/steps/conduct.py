@@ -9,7 +9,7 @@ from worker.context import Context
 from worker.core.ids import FeedId
 from worker.core.kinds import Kind
 from worker.core.states import FeedState
-from worker.steps import schedule
+from worker.steps import keep_house, schedule
 from worker.steps.link import lease_name
 from worker.steps.run import RUN_STEPS
 from worker.store import feeds, lanes, leases, listings, outbox, runs, tokens
@@ -51,7 +51,7 @@ def conduct(ctx: Context, wake: Wake) -> None:
         to_probe = [each for each in tokens.to_probe(tx) if leases.take(tx, f"probe:{each}", PROBE_AGAIN_SECONDS)]
         due_runs = runs.dispatch_due(tx, at_most=RUNS_PER_TICK, every_seconds=AGAIN_SECONDS)
         to_announce = outbox.waiting(tx) and leases.take(tx, outbox.LEASE, AGAIN_SECONDS)
-        to_keep_house = leases.take(tx, "housekeeping", HOUSEKEEPING_SECONDS)
+        to_keep_house = leases.take(tx, keep_house.LEASE, HOUSEKEEPING_SECONDS)
     for feed_id, state in due_feeds:
         wake.feed(feed_id, state)
     for connection_id, kind in due_lanes:

@@ -144,10 +144,26 @@ def reconsider(
     return tx.exec_driver_sql(_RECONSIDER, {**given, "keys": waiting}).rowcount if waiting else 0
 
 
-def forget_idle_orders(tx: Transaction) -> int:
-    """Delete the rows of orders of which nothing waits, and whose last shipment message is past retention. Return how many."""
-    return tx.exec_driver_sql(
-        "DELETE FROM key_state k WHERE k.kind = %s AND k.state = 'idle' AND NOT EXISTS ("
-        "SELECT FROM shipment s WHERE s.connection_id = k.connection_id AND s.amazon_order_id = k.key)",
-        (Kind.SHIPMENTS,),
-    ).rowcount
+_NOT_SPOKEN_OF: Final = "NOT EXISTS (SELECT FROM shipment s WHERE s.connection_id = k.connection_id AND s.amazon_order_id = k.key)"
+_IDLE: Final = (
+    f"SELECT k.key, {_NOT_SPOKEN_OF} FROM key_state k "
+    "WHERE k.connection_id = %s AND k.kind = %s AND k.state = 'idle' AND k.key > %s ORDER BY k.key LIMIT %s"
+)
+_LOCK_IDLE: Final = "SELECT FROM key_state WHERE connection_id = %s AND kind = %s AND key = ANY(%s::text[]) ORDER BY key FOR UPDATE"
+# Asked once more under the locks: a message may have come for one of them meanwhile.
+_FORGET_IDLE: Final = (
+    "DELETE FROM key_state k WHERE k.connection_id = %s AND k.kind = %s AND k.key = ANY(%s::text[]) "
+    f"AND k.state = 'idle' AND {_NOT_SPOKEN_OF}"
+)
+
+
+def forget_idle_orders(tx: Transaction, connection_id: int, after: str, at_once: int) -> str | None:
+    """Of the *at_once* orders behind *after* of which nothing waits, forget those whose last shipment message is past retention.
+
+    Return the last order that was looked at, or None at the end.
+    """
+    looked = tx.exec_driver_sql(_IDLE, (connection_id, Kind.SHIPMENTS, after, at_once)).all()
+    if idle := [key for key, is_forgotten in looked if is_forgotten]:
+        tx.exec_driver_sql(_LOCK_IDLE, (connection_id, Kind.SHIPMENTS, idle))
+        tx.exec_driver_sql(_FORGET_IDLE, (connection_id, Kind.SHIPMENTS, idle))
+    return looked[-1][0] if looked else None
