@@ -37,10 +37,11 @@ def orders(
     with reading() as tx:
         if connection is not None:
             connections.by_name(tx, connection)
-        found = listed(tx, connection=connection, status=status, at_most=most)
-    if as_json:
-        emit_lines(found)
-        return
+        streamed = listed(tx, connection=connection, status=status, at_most=most)
+        if as_json:
+            emit_lines(streamed)
+            return
+        found = list(streamed)
     columns = ("order", "connection", "status", "purchased", "updated", "total", "currency", "items")
     rows = (
         (

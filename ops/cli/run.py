@@ -37,8 +37,8 @@ def run(
     """Run an import, an order pull or a re-sync now: the same way as by schedule.
 
     A worker does the work; the command asks for it, and with --wait prints the summary. Refused, with exit code 1, while a run of
-    the kind is under way, and for a connection that is paused or not authorised. Exit code 1, too, when the run that was waited for
-    has failed. Whoever stops waiting does not stop the run.
+    the kind is under way (one for the same order, with --order), and for a connection that is paused or not authorised. Exit code 1,
+    too, when the run that was waited for has failed. Whoever stops waiting does not stop the run.
     """
     from worker.core.runs import RunKind, Trigger
     from worker.steps.run import RUN_STEPS, RunRefused, ask

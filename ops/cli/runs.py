@@ -34,16 +34,17 @@ def runs(
     with reading() as tx:
         if connection is not None:
             connections.by_name(tx, connection)
-        found = listed(
+        streamed = listed(
             tx,
             connection=connection,
             kind=None if kind is None else RunKind(kind),
             state=None if state is None else RunState(state),
             at_most=most,
         )
-    if as_json:
-        emit_lines(found)
-        return
+        if as_json:
+            emit_lines(streamed)
+            return
+        found = list(streamed)
     columns = ("run", "connection", "kind", "trigger", "state", "requested", "finished", "summary")
     rows = (
         (

@@ -1,7 +1,7 @@
 """Getting orders from the simulator: windows, pages, changes, odd orders, and runs that die on their way."""
 
 from datetime import UTC, datetime, timedelta
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -402,6 +402,20 @@ def test_one_order_is_recovered_by_its_id(connected: Shop) -> None:
     assert (summary["new"], summary["window"]) == (1, None)
     assert [row["amazon_order_id"] for row in rows(connected)] == [order_id(1)]
     assert connected.query("SELECT * FROM order_window") == []
+
+
+def test_a_new_order_that_two_runs_import_at_once_is_told_once(connected: Shop) -> None:
+    put(connected, order(1))
+    alone, together = begin(connected, order=order_id(1)), begin(connected)
+
+    threads = [Thread(target=take_steps, args=(connected.ctx, run_id, Event())) for run_id in (alone, together)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [event["amazon_order_id"] for event in events(connected)] == [order_id(1)]
+    assert [row["changes"] for row in rows(connected)] == [1]
 
 
 def test_an_order_that_is_asked_for_by_its_id_is_mapped_anew(connected: Shop) -> None:

@@ -13,7 +13,7 @@ from worker.core.connections import Connection
 from worker.core.runs import MOST_ATTEMPTS, Again, Done, Failed, RunKind, StepResult, Trigger
 from worker.errors import Later, NotAuthorized, NotSent, Refused
 from worker.steps import schedule
-from worker.steps.run import Step, take_steps
+from worker.steps.run import Step, ask, take_steps
 from worker.store import connections, runs
 from worker.store.runs import Run
 
@@ -251,6 +251,31 @@ def test_ticks_that_were_missed_are_made_up_once(connected: Shop) -> None:
     _tick(connected)
 
     assert _triggers(connected) == [("schedule", "done")]
+
+
+@pytest.mark.requirement("R10")
+def test_a_tick_does_not_wait_for_a_run_that_gets_a_single_order(connected: Shop) -> None:
+    _tick(connected)
+    with connected.ctx.database.begin() as tx:
+        ask(tx, NAME, KIND, Trigger.MANUAL, arguments={"order": "902-3159896-1390916"})
+    _pass(connected, "15 minutes")
+
+    _tick(connected)
+
+    assert _triggers(connected) == [("manual", "queued"), ("schedule", "queued")]
+
+
+def test_a_run_that_ends_while_another_is_asked_for_is_no_reason_to_refuse_it(connected: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    former = request(connected)
+    under_way = runs.under_way
+
+    def after_its_end(*args: Any, **kwargs: Any) -> int | None:
+        take(connected, former)
+        return under_way(*args, **kwargs)
+
+    monkeypatch.setattr(runs, "under_way", after_its_end)
+    with connected.ctx.database.begin() as tx:
+        assert ask(tx, NAME, KIND, Trigger.MANUAL) > former
 
 
 @pytest.mark.requirement("R10", "R16")

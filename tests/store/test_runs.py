@@ -6,6 +6,7 @@ from threading import Barrier, Thread
 
 import pytest
 
+from worker.core.json import JsonObject
 from worker.core.runs import RunEvent, RunKind, RunState, Trigger
 from worker.database import Database, Transaction
 from worker.store import runs
@@ -52,6 +53,31 @@ def test_one_run_of_a_kind_is_under_way_and_the_next_may_begin_when_it_has_ended
         runs.end(tx, run, RunEvent.WORK_DONE, {"orders": 2})
         assert runs.under_way(tx, connection_id, GET_ORDERS) is None
         assert _request(tx, connection_id) is not None
+
+
+def test_a_run_for_a_single_order_goes_beside_the_others_and_one_at_a_time(stored: Database, connection_id: int, run_id: int) -> None:
+    one: JsonObject = {"order": "902-3159896-1390916"}
+    with stored.begin() as tx:
+        made = runs.request(tx, connection_id, GET_ORDERS, Trigger.MANUAL, arguments=one)
+
+        assert made is not None
+        assert runs.request(tx, connection_id, GET_ORDERS, Trigger.MANUAL, arguments=one) is None
+        assert runs.under_way(tx, connection_id, GET_ORDERS, order="902-3159896-1390916") == made
+        assert runs.under_way(tx, connection_id, GET_ORDERS) == run_id
+        assert runs.request(tx, connection_id, GET_ORDERS, Trigger.MANUAL, arguments={"order": "another"}) is not None
+
+
+def test_a_list_of_runs_is_read_as_it_is_taken_and_never_whole(
+    stored: Database, connection_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "AT_ONCE", 2)
+    with stored.begin() as tx:
+        made = [runs.request(tx, connection_id, GET_ORDERS, Trigger.MANUAL, arguments={"order": str(number)}) for number in range(5)]
+    with stored.begin() as tx:
+        listed = runs.listed(tx, connection=None, kind=None, state=None, at_most=None)
+        newest = next(listed)["run_id"]
+        assert tx.exec_driver_sql("SELECT count(*) FROM pg_cursors").scalar() == 1
+        assert [newest, *(each["run_id"] for each in listed)] == made[::-1]
 
 
 @pytest.mark.requirement("R10")
@@ -144,8 +170,8 @@ def test_a_run_is_told_when_it_begins_and_when_it_ends(stored: Database, run_id:
 def test_runs_are_listed_the_newest_first(stored: Database, connection_id: int, run_id: int) -> None:
     with stored.begin() as tx:
         other = runs.request(tx, connection_id, RunKind.SYNC_ORDERS, Trigger.MESSAGE)
-        everything = runs.listed(tx, connection=None, kind=None, state=None, at_most=None)
-        some = runs.listed(tx, connection="US", kind=GET_ORDERS, state=RunState.QUEUED, at_most=1)
+        everything = list(runs.listed(tx, connection=None, kind=None, state=None, at_most=None))
+        some = list(runs.listed(tx, connection="US", kind=GET_ORDERS, state=RunState.QUEUED, at_most=1))
 
     assert [each["run_id"] for each in everything] == [other, run_id]
     assert [(each["run_id"], each["connection"], each["trigger"]) for each in some] == [(run_id, "US", "manual")]

@@ -174,6 +174,7 @@ def _import(
     """Import what was *read*. Orders go by their ids, so that two who lock several do so in one order."""
     settings = connection.settings
     owner = Owner(connection.id, connection.name, settings.get_orders.event_personal_data, settings.order_template.personal_targets)
+    orders.one_import_at_a_time(tx, connection.id)
     for found in read:
         if isinstance(found, Issue):
             _leave_out(connection, found, tally)

@@ -73,7 +73,7 @@ def ask(tx: Transaction, name: str, kind: str, trigger: Trigger, *, arguments: J
 
     *arguments*: what is asked for beyond the kind, for its steps to read as `run.arguments`.
     Raises: ConnectionUnknown; RunRefused when there is no such kind, when the connection is paused or not authorised, or when it
-    has a run of the kind under way.
+    has such a run under way.
     """
     if kind not in RUN_STEPS:
         raise RunRefused(issue("RUN_KIND_UNKNOWN", field="kind", value=kind, limit=", ".join(RUN_STEPS)))
@@ -83,10 +83,10 @@ def ask(tx: Transaction, name: str, kind: str, trigger: Trigger, *, arguments: J
     fault = connections.authorization_faults(tx).get(connection.seller.account.id)
     if fault is not None:
         raise RunRefused(issue("NOT_AUTHORIZED", field="connection", value=name, reason=fault))
-    run_id = runs.request(tx, connection.id, RunKind(kind), trigger, arguments=arguments)
-    if run_id is None:
-        other = runs.under_way(tx, connection.id, RunKind(kind))
-        raise RunRefused(issue("RUN_UNDER_WAY", field="kind", value=kind, reason=other, limit=name))
+    while (run_id := runs.request(tx, connection.id, RunKind(kind), trigger, arguments=arguments)) is None:
+        other = runs.under_way(tx, connection.id, RunKind(kind), order=str((arguments or {}).get("order", "")))
+        if other is not None:  # else it has ended since
+            raise RunRefused(issue("RUN_UNDER_WAY", field="kind", value=kind, reason=other, limit=name))
     return run_id
 
 

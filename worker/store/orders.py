@@ -1,6 +1,6 @@
 """Amazon's orders: taken over version by version, told of by events, and their personal data sealed, opened and erased."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
@@ -67,6 +67,15 @@ class _Stored(NamedTuple):
 def place(connection_id: int, amazon_order_id: str) -> str:
     """Return where an order's personal data rests, as the vault wants it."""
     return f"amazon_order:{connection_id}:{amazon_order_id}:personal"
+
+
+def one_import_at_a_time(tx: Transaction, connection_id: int) -> None:
+    """Let nobody else import the connection's orders until the transaction ends: two could tell of one new order, each as the first."""
+    tx.exec_driver_sql("SELECT pg_advisory_xact_lock(%s, %s)", (_IMPORTS, connection_id))
+
+
+_IMPORTS: Final = 0x6F726465
+"""The first half of the advisory locks of `one_import_at_a_time`; any number will do, as long as nobody else uses it."""
 
 
 def save(tx: Transaction, vault: Vault, owner: Owner, order: Order, same_version: SameVersion) -> Fate:
@@ -306,6 +315,9 @@ def erase_personal_data(tx: Transaction, at_most: int) -> int:
 
 # --- reading -------------------------------------------------------------------------------------------------------------------
 
+AT_ONCE: Final = 1_000
+"""Rows that a list reads at once."""
+
 _SHOWN: Final = """
     SELECT c.name, o.amazon_order_id, o.status, o.purchased_at, o.updated_at, o.closed_at, o.total::text, o.currency, o.mapped::text,
            o.unmapped::text, o.personal, o.erased_at, o.imported_at, o.changed_at, o.changes, c.id,
@@ -316,14 +328,15 @@ _SHOWN: Final = """
       FROM amazon_order o JOIN connection c ON c.id = o.connection_id"""
 
 
-def listed(tx: Transaction, *, connection: str | None, status: str | None, at_most: int | None) -> list[dict[str, Any]]:
-    """Return orders as plain JSON values without personal data, those that changed last first."""
+def listed(tx: Transaction, *, connection: str | None, status: str | None, at_most: int | None) -> Iterator[dict[str, Any]]:
+    """Yield orders as plain JSON values without personal data, those that changed last first; never many at once in memory."""
     rows = tx.exec_driver_sql(
         f"{_SHOWN} WHERE (%(connection)s::text IS NULL OR c.name = %(connection)s) AND (%(status)s::text IS NULL OR o.status = %(status)s) "
         "ORDER BY o.updated_at DESC, o.amazon_order_id LIMIT %(most)s::bigint",
         {"connection": connection, "status": status, "most": at_most},
+        execution_options={"yield_per": AT_ONCE},
     )
-    return [_shown(row) for row in rows]
+    return map(_shown, rows)
 
 
 def shown(tx: Transaction, vault: Vault, amazon_order_id: str, *, connection: str | None) -> list[dict[str, Any]]:

@@ -1,6 +1,9 @@
-"""Runs: asked for, taken up step by step, ended; one of a kind and connection at a time, one for a tick."""
+"""Runs: asked for, taken up step by step, ended; one of a kind and connection at a time, one for a tick.
 
-from collections.abc import Sequence
+A run that gets a single order, by its `order` argument, goes beside the others: one at a time for each order.
+"""
+
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -50,7 +53,7 @@ def request(
     scheduled_for: datetime | None = None,
     arguments: JsonObject | None = None,
 ) -> int | None:
-    """Queue a run and return its id; None while one of the kind is under way, or when the tick *scheduled_for* has had its run."""
+    """Queue a run and return its id; None while such a one is under way, or when the tick *scheduled_for* has had its run."""
     row = tx.exec_driver_sql(
         "INSERT INTO run (connection_id, kind, trigger, state, arguments, scheduled_for, requested_at, due_at) "
         "VALUES (%s, %s, %s, 'queued', %s::jsonb, %s, now(), now()) ON CONFLICT DO NOTHING RETURNING id",
@@ -59,10 +62,11 @@ def request(
     return None if row is None else int(row[0])
 
 
-def under_way(tx: Transaction, connection_id: int, kind: RunKind) -> int | None:
-    """Return the run of that kind that has not ended, if there is one."""
+def under_way(tx: Transaction, connection_id: int, kind: RunKind, *, order: str = "") -> int | None:
+    """Return the run of that kind that has not ended, if there is one; with *order* the one that gets that order alone."""
     row = tx.exec_driver_sql(
-        "SELECT id FROM run WHERE connection_id = %s AND kind = %s AND finished_at IS NULL", (connection_id, kind)
+        "SELECT id FROM run WHERE connection_id = %s AND kind = %s AND coalesce(arguments ->> 'order', '') = %s AND finished_at IS NULL",
+        (connection_id, kind, order),
     ).first()
     return None if row is None else int(row[0])
 
@@ -216,7 +220,8 @@ def due_schedules(tx: Transaction, kinds: Sequence[RunKind], at_most: int) -> li
         "SELECT s.connection_id, s.kind, s.revision, s.every, s.timezone, s.tick, s.due_at FROM schedule s "
         "JOIN connection c ON c.id = s.connection_id JOIN account a ON a.id = c.account_id "
         "WHERE s.due_at <= now() AND s.kind = ANY(%s::text[]) AND NOT c.paused AND a.authorization_fault IS NULL "
-        "AND NOT EXISTS (SELECT FROM run r WHERE r.connection_id = s.connection_id AND r.kind = s.kind AND r.finished_at IS NULL) "
+        "AND NOT EXISTS (SELECT FROM run r WHERE r.connection_id = s.connection_id AND r.kind = s.kind AND r.finished_at IS NULL "
+        "AND coalesce(r.arguments ->> 'order', '') = '') "
         "ORDER BY s.due_at LIMIT %s FOR UPDATE OF s SKIP LOCKED",
         (list(kinds), at_most),
     )
@@ -237,6 +242,9 @@ def keep_schedules(tx: Transaction, schedules: Sequence[Schedule]) -> None:
 
 # --- reading -------------------------------------------------------------------------------------------------------------------
 
+AT_ONCE: Final = 1_000
+"""Rows that a list reads at once."""
+
 _SHOWN: Final = """
     SELECT r.id, c.name, r.kind, r.trigger, r.state, r.fault, r.requested_at, r.scheduled_for, r.started_at, r.finished_at, r.due_at,
            r.arguments::text, r.summary::text, c.paused
@@ -250,14 +258,15 @@ def shown(tx: Transaction, run_id: int) -> dict[str, Any]:
 
 def listed(
     tx: Transaction, *, connection: str | None, kind: RunKind | None, state: RunState | None, at_most: int | None
-) -> list[dict[str, Any]]:
-    """Return runs as plain JSON values, the newest first."""
+) -> Iterator[dict[str, Any]]:
+    """Yield runs as plain JSON values, the newest first; never many at once in memory."""
     rows = tx.exec_driver_sql(
         f"{_SHOWN} WHERE (%(connection)s::text IS NULL OR c.name = %(connection)s) AND (%(kind)s::text IS NULL OR r.kind = %(kind)s) "
         "AND (%(state)s::text IS NULL OR r.state = %(state)s) ORDER BY r.id DESC LIMIT %(most)s::bigint",
         {"connection": connection, "kind": kind, "state": state, "most": at_most},
+        execution_options={"yield_per": AT_ONCE},
     )
-    return [_shown(row) for row in rows]
+    return map(_shown, rows)
 
 
 def _shown(row: Sequence[Any]) -> dict[str, Any]:

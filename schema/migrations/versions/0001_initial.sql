@@ -297,7 +297,7 @@ CREATE TABLE run (
     CHECK ((finished_at IS NULL) = (due_at IS NOT NULL)),
     UNIQUE (connection_id, kind, scheduled_for)  -- one run for a tick, whoever conducts
 );
-CREATE UNIQUE INDEX run_under_way ON run (connection_id, kind) WHERE finished_at IS NULL;
+CREATE UNIQUE INDEX run_under_way ON run (connection_id, kind, coalesce(arguments ->> 'order', '')) WHERE finished_at IS NULL;
 CREATE INDEX run_due ON run (due_at) WHERE due_at IS NOT NULL;
 
 -- The messages that a re-sync waits for and sums up; forgotten when the next run of the connection begins.
