@@ -118,7 +118,9 @@ def duplicate(name: NameArgument, new: Annotated[str, typer.Argument(help="The c
     with database() as opened, opened.begin() as tx:
         try:
             connections.duplicate(tx, name, new)
-        except ValidationError:
+        except ValidationError as error:
+            if any(fault["loc"] != ("name",) for fault in error.errors()):
+                raise
             raise UsageError("NEW is not a name: 1 to 128 printable characters, without spaces at its ends.") from None
     say(f"{new}: created as a copy of {name}, paused")
 

@@ -261,6 +261,13 @@ REFUSED: tuple[tuple[str, str, str | None], ...] = (
         "TARGET_RESERVED",
         "sync_listings.template.purchasable_offer",
     ),
+    ("sync_listings: {template: {quantity: {field: q}, listing: {field: x}}}", "TARGET_NO_ATTRIBUTE", "sync_listings.template.listing"),
+    ("sync_listings: {template: {quantity: {field: q}, title: {field: t}}}", "TARGET_NO_ATTRIBUTE", "sync_listings.template.title"),
+    (
+        "sync_listings: {template: {quantity: {field: q}, weight.value: {field: w}}}",
+        "TARGET_NO_ATTRIBUTE",
+        "sync_listings.template.weight.value",
+    ),
     ("sync_listings: {template: {quantity: {field: q}, a/b: {field: o}}}", "SETTING_INVALID", "sync_listings.template.a/b"),
     (
         "publish_listings: {template: {title: {field: t}, product_id: {option: GTIN}}}",
@@ -298,6 +305,11 @@ REFUSED: tuple[tuple[str, str, str | None], ...] = (
         "---\nrules: [{name: R, when: [{field: a, is: empty}], then: [{set: title, mapping_set: m, field: a}]}]\n",
         "MAPPING_SET_UNKNOWN",
         "rules[0].then[0].mapping_set",
+    ),
+    (
+        "---\nrules: [{name: R, when: [{field: a, is: empty}], then: [{set: title, value: a}, {set: title, value: b}]}]\n",
+        "SETTING_INVALID",
+        "rules[0].then",
     ),
     ("---\nversions: 1\n", "KEY_UNKNOWN", "versions"),
 )

@@ -153,6 +153,35 @@ def test_a_mapped_sku_is_the_listings_own() -> None:
     assert mapped({"sku": {"field": "item"}}, item=4711).sku == "4711"
 
 
+def test_a_sku_that_only_a_rule_maps_is_the_messages_own_where_the_rule_does_not_hold() -> None:
+    rule = Rule.model_validate({"name": "R", "when": [{"field": "old", "is": "not_empty"}], "then": [{"set": "sku", "field": "old"}]})
+    us = connection({"template": {**TEMPLATE, "sku": {"dont_map": True, "rules": ["R"]}}}, rules={**BUILT_IN_RULES, "R": rule})
+
+    def sku(**data: Any) -> str | None:
+        return us.settings.publish_template.publish({**MUG, **data}, us.marketplace).sku
+
+    assert (sku(), sku(old="MUG-0")) == ("MUG-1", "MUG-0")
+
+
+@pytest.mark.requirement("R18")
+@pytest.mark.parametrize("center", [{"code": "W1"}, ["W1"], True])
+def test_a_fulfillment_center_that_is_no_text_is_refused(center: Any) -> None:
+    published = mapped(through={"fulfillment_center_id": {"field": "warehouse.code"}}, warehouse={"code": center})
+
+    assert codes(published) == [("FIELD_INVALID", "warehouse.code")]
+
+
+@pytest.mark.requirement("R56")
+def test_a_handling_time_that_only_a_rule_maps_goes_with_later_quantities() -> None:
+    slow = Rule.model_validate({"name": "Slow", "when": [{"field": "slow", "equals": True}], "then": [{"set": HANDLING_TIME, "value": 7}]})
+    sync = {"template": {QUANTITY: {"field": QUANTITY}, HANDLING_TIME: {"dont_map": True, "rules": ["Slow"]}}}
+    us = connection({}, rules={**BUILT_IN_RULES, "Slow": slow}, fulfillment_channel="AMAZON_NA", sync_listings=sync)
+
+    later = rendered(us, {QUANTITY: Value(5)}, said=7)
+
+    assert later.message["patches"][0]["value"][0]["lead_time_to_ship_max_days"] == 7
+
+
 def test_a_mapped_sku_with_a_control_character_is_refused() -> None:
     assert codes(mapped({"sku": {"field": "item"}}, item="A\nB")) == [("SKU_INVALID", "item")]
 

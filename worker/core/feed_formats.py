@@ -13,7 +13,7 @@ from worker.core.fulfillments import Order, Terms
 from worker.core.kinds import Kind
 from worker.core.rendered import Part, Rendered
 from worker.core.report import Report
-from worker.core.targets import Way
+from worker.core.targets import Spec, Way
 
 Render = Callable[[Key, Any], Rendered]
 """Renders what is pending of a key, with what is known of the thing that it is about: a Listing for a SKU, an Order for an order id."""
@@ -60,9 +60,17 @@ def offer_of(connection: Connection) -> Offer:
 def _maps_handling_time(settings: ConnectionSettings) -> bool:
     """Whether a message can say the handling time: by a target of its own, or as a shipping speed of the published quantity."""
     publish = settings.publish_listings.template
-    specs = (settings.sync_listings.template.get(HANDLING_TIME), publish.get(HANDLING_TIME))
-    speed = publish.get(QUANTITY)
-    return any(spec is not None and spec.way is not Way.DONT_MAP for spec in specs) or (speed is not None and speed.way is Way.OPTION)
+    own = {*_ways(settings, settings.sync_listings.template, HANDLING_TIME), *_ways(settings, publish, HANDLING_TIME)}
+    return bool(own - {Way.DONT_MAP}) or Way.OPTION in _ways(settings, publish, QUANTITY)
+
+
+def _ways(settings: ConnectionSettings, template: Mapping[str, Spec], name: str) -> set[Way]:
+    """Return the ways by which the target *name* may get its value: its own, and those of its rules."""
+    spec = template.get(name)
+    if spec is None:
+        return set()
+    actions = (settings.rules[rule].action(name) for rule in spec.rules)
+    return {spec.way, *(action.way for action in actions if action is not None)}
 
 
 def _listings(connection: Connection, _now: datetime) -> Render:

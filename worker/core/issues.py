@@ -163,6 +163,11 @@ FAULTS: Final = _catalogue(
     Fault("OPTION_UNKNOWN", "The target {target} has no option {value}.", "Use one of: {limit}."),
     Fault("TARGET_REQUIRED", "The template leaves out {target}, which must be mapped.", "Map {target}."),
     Fault("TARGET_RESERVED", "The attribute {value} is made by the target {limit}.", "Map {limit} instead."),
+    Fault(
+        "TARGET_NO_ATTRIBUTE",
+        "{value} is not an attribute of Amazon's.",
+        "Use price, quantity, handling_time, or an attribute by Amazon's own name, as condition_note.",
+    ),
     Fault("TARGET_UNKNOWN", "No template has a target {value}{reason}.", "Correct the name."),
     Fault("RULE_UNKNOWN", "There is no rule {value}{reason}.", "Define it under rules, or correct the name."),
     Fault(

@@ -15,7 +15,7 @@ from worker.core.facet_values import Make, money_text, why_not_money
 from worker.core.facets import HANDLING_TIME, LISTING, PRICE, QUANTITY, UPDATE, Facets, Value
 from worker.core.issues import Issue, Severity, issue
 from worker.core.json import JsonObject, JsonValue, encode
-from worker.core.mapping import CONDITIONS, Absent, Found, Resolver, Result, reader, resolver
+from worker.core.mapping import CONDITIONS, Absent, Found, Resolver, Result, resolver
 from worker.core.marketplaces import MARKETPLACES, Marketplace
 from worker.core.product_identifiers import ASIN, identifier
 from worker.core.rules import is_blank, text
@@ -103,8 +103,8 @@ class PublishTemplate:
         self._steps = tuple(self._step(name, spec) for name, spec in section.template.items() if name != SKU and _is_mapped(spec))
         self._asks_product_type = PRODUCT_TYPE not in section.template
         center = section.fulfillment_center_id
-        self._center: Callable[[JsonObject], JsonValue] = (
-            (lambda _: None) if center is None else reader(center.field) if center.field is not None else (lambda _: center.value)
+        self._center = (
+            None if center is None else resolver(TemplateKind.PUBLISH, "fulfillment_center_id", center, rules={}, mapping_sets={})
         )
 
     def publish(self, data: JsonObject, marketplace: Marketplace) -> Published:
@@ -115,10 +115,11 @@ class PublishTemplate:
         if data.get("operation") == DELETE:
             return Published(said_sku, Facets({LISTING: Value(cleared=True)}, faults=tuple(faults)))
         draft = self._drawn(data, marketplace)
+        listing = self._listing(draft)
         warnings: list[Issue] = []
         for problem in draft.problems:
             (faults if problem.severity is Severity.ERROR else warnings).append(problem)
-        return Published(said_sku, Facets({LISTING: self._listing(draft), **draft.facets}, tuple(warnings), tuple(faults)))
+        return Published(said_sku, Facets({LISTING: listing, **draft.facets}, tuple(warnings), tuple(faults)))
 
     def _own_sku(self, data: JsonObject) -> str | Issue:
         if self._sku is None:
@@ -126,6 +127,8 @@ class PublishTemplate:
         result = self._sku(data)
         if isinstance(result, Issue):
             return result
+        if result is Absent.NOT_MAPPED:
+            return str(data[SKU])
         if not isinstance(result, Found) or is_blank(result.value):
             return issue("SKU_REQUIRED", field=SKU)
         if isinstance(result.value, bool) or not isinstance(result.value, str | int):
@@ -159,9 +162,9 @@ class PublishTemplate:
             listing["requirements"] = section.requirements
         if draft.product_type is not None:
             listing["product_type"] = draft.product_type
-        center = self._center(draft.data)
-        if not is_blank(center):
-            listing["center"] = text(center)
+        center = None if self._center is None else self._center(draft.data)
+        if isinstance(center, Found) and not is_blank(center.value):
+            listing["center"] = draft.said(center)
         listing["digest"] = blake2b(encode(listing), digest_size=12).hexdigest()
         return Value(listing)
 

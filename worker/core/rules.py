@@ -77,6 +77,15 @@ class Rule(Frozen):
     when: Annotated[Some[Condition], Field(description="all must hold")]
     then: Some[Action]
 
+    @field_validator("then", mode="after")
+    @classmethod
+    def _each_once(cls, then: tuple[Action, ...]) -> tuple[Action, ...]:
+        targets = [action.set for action in then]
+        twice = next((target for target in targets if targets.count(target) > 1), None)
+        if twice is not None:
+            raise refusal("SETTING_INVALID", reason=f"two actions set {twice}.")
+        return then
+
     def action(self, target: str) -> Action | None:
         """Return what this rule gives to *target*, if anything."""
         return next((action for action in self.then if action.set == target), None)

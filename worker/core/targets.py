@@ -113,6 +113,11 @@ RESERVED: Final[Mapping[TemplateKind, Mapping[str, str]]] = {
 }
 """Amazon's attributes that other targets make: mapped directly, two targets would write one attribute."""
 
+NO_ATTRIBUTES: Final = frozenset(
+    {"listing", "sku", "title", "description", "product_id", "product_type", "item_condition", "currency", "operation", "connection"}
+)
+"""Words of messages and of publish templates. A sync template has Amazon's attributes beside its own three targets, and these are none."""
+
 ALSO_NAMED: Final[Mapping[TemplateKind, Mapping[str, str]]] = {
     TemplateKind.PUBLISH: {
         "item_name": "title",
@@ -253,6 +258,8 @@ def check(kind: TemplateKind, name: str, spec: Spec) -> None:
     row = target(kind, name)
     if name in RESERVED[kind]:
         raise refusal("TARGET_RESERVED", value=name, limit=RESERVED[kind][name])
+    if kind is TemplateKind.SYNC and (name in NO_ATTRIBUTES or "." in name):
+        raise refusal("TARGET_NO_ATTRIBUTE", value=name)
     if spec.way not in row.ways:
         raise refusal("OPTION_REFUSED", target=name, value=spec.way, limit=", ".join([way for way in Way if way in row.ways] + ["rules"]))
     if spec.way is Way.OPTION and spec.option not in {option.name for option in row.options}:
