@@ -454,6 +454,21 @@ def test_a_correction_that_drops_a_component_while_the_feed_fails_is_not_undone(
     assert [tuple(package["items"]) for package in packages(trading)] == [("10000000000001",)]
 
 
+@pytest.mark.parametrize("fault", ["feed_fatal", "feed_cancelled"])
+def test_a_parcel_that_was_withdrawn_while_its_feed_failed_does_not_come_back(trading: Shop, fault: str) -> None:
+    amazon_has(trading, A=1)
+    trading.simulator.fault(fault)
+    (first,) = ship(trading, parcel("T1", line()))
+    trading.run_until(lambda: "in_queue" in trading.states())
+
+    (second,) = ship(trading, parcel("T1"))
+    trading.run()
+
+    assert trading.words(first, second) == ["superseded", "skipped"]
+    assert packages(trading) == []
+    assert (trading.key(ORDER)["state"], trading.key(ORDER)["pending"]) == ("idle", None)
+
+
 # --- what can be seen -------------------------------------------------------------------------------------------------------------
 
 

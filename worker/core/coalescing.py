@@ -257,7 +257,8 @@ def land(key: Key, landing: Sequence[tuple[Change, Fate | None]]) -> list[Settle
     """Bring all that is on its way of *key* to its end, or back; return the messages that end by it.
 
     *landing*: each change with the fate of its facets, None where Amazon has not decided. What is undecided is pending again,
-    unless something newer is pending already, the deletion of all of it included. Since everything lands at once, a message that
+    unless something newer is pending already, the deletion of all of it included, or its source has told it anew (as far as
+    `key.versions` is there; only for what is undecided it must be). Since everything lands at once, a message that
     was taken apart is whole again.
     """
     if key.pending is None and len(landing) == 1:
@@ -285,6 +286,8 @@ def land(key: Key, landing: Sequence[tuple[Change, Fate | None]]) -> list[Settle
                 fates[said.message][facet] = fate
             elif newer is not None and newer.message != said.message:
                 fates[said.message][facet] = Fate(Outcome.SUPERSEDED, by=newer.message)
+            elif newer is None and (by := _retold_by(key, facet, said)) is not None:
+                fates[said.message][facet] = Fate(Outcome.SUPERSEDED, by=by)
             else:
                 undecided[facet] = said
     pending.facets = {**undecided, **pending.facets}
@@ -299,6 +302,13 @@ def land(key: Key, landing: Sequence[tuple[Change, Fate | None]]) -> list[Settle
             settled.append(settle(message, open_.type, open_.published, open_.fates, open_.warnings))
     key.pending = pending if pending.messages else None
     return settled
+
+
+def _retold_by(key: Key, facet: str, said: Said) -> int | None:
+    """Return the message by which the source of *said* has told it anew; that one may be at its end, as a withdrawn parcel is."""
+    told = topic_of(facet) or facet
+    last = [history.facets[told].message for history in key.versions.values() if told in history.facets]
+    return None if said.message in last else max((message for message in last if message > said.message), default=None)
 
 
 def _end_all(change: Change, fate: Fate) -> list[Settled]:

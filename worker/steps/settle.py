@@ -128,10 +128,11 @@ def write(ctx: Context, feed: Feed, connection: Connection, document: tuple[byte
             verdicts.update(dict.fromkeys(undecided, (Verdict.REJECTED, alone)))
             undecided = frozenset()
         taken = _taken(landings, verdicts, undecided, connection)
+        if undecided:
+            flights.read_versions(tx, feed.connection_id, feed.kind, _undecided(landings, undecided))
         ended = [settled for landed in landings for settled in _landed(landed, verdicts, undecided, feed)]
         accepted = len(sent) - len(undecided) - sum(verdict is Verdict.REJECTED for verdict, _ in verdicts.values())
-        again = [landed for landed in landings if not undecided.isdisjoint(landed.flights)]
-        _send_again(tx, feed, again, decision.why or "", accepted=accepted, whole=goes_back_whole)
+        _send_again(tx, feed, _undecided(landings, undecided), decision.why or "", accepted=accepted, whole=goes_back_whole)
         for landed in landings:
             landed.linked = taken[landed.name] is not None if landed.name in taken else landed.linked
         flights.land(tx, feed.connection_id, feed.kind, landings, now)
@@ -167,6 +168,11 @@ def write(ctx: Context, feed: Feed, connection: Connection, document: tuple[byte
 
 def _feed_level(document: tuple[bytes, report.Report] | str) -> tuple[Issue, ...]:
     return () if isinstance(document, str) else document[1].feed_level
+
+
+def _undecided(landings: Sequence[Landing], undecided: frozenset[int]) -> list[Landing]:
+    """Return the keys of which a feed message is *undecided*."""
+    return [landed for landed in landings if not undecided.isdisjoint(landed.flights)]
 
 
 def _taken(
@@ -245,9 +251,10 @@ def _send_again(tx: Transaction, feed: Feed, undecided: Sequence[Landing], why: 
             flights.hold_groups(tx, feed.connection_id, feed.kind, Reason.FEEDS_FAILING)
             log.error("feeds_failing", connection_id=feed.connection_id, kind=feed.kind, feeds=in_a_row, why=why)
             return
-    if whole:
+    waiting = [landed for landed in undecided if landed.key.pending is not None]
+    if whole or not waiting:
         return
-    for half in halves(list(undecided)) if len(undecided) > 1 else [list(undecided)]:
+    for half in halves(waiting) if len(waiting) > 1 else [waiting]:
         group = lanes.add_group(tx, feed.connection_id, feed.kind, feed.id, [landed.name for landed in half], why)
         for landed in half:
             landed.split_id = group

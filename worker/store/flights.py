@@ -161,6 +161,17 @@ def landing(tx: Transaction, connection_id: int, kind: str, feed_id: FeedId) -> 
     return landings
 
 
+def read_versions(tx: Transaction, connection_id: int, kind: str, landings: Iterable[Landing]) -> None:
+    """Read `key.versions` of *landings*, which `landing` leaves out: only what comes back undecided is held against them."""
+    keys = {landed.name: landed.key for landed in landings}
+    rows = tx.exec_driver_sql(
+        "SELECT key, versions::text FROM key_state WHERE connection_id = %s AND kind = %s AND key = ANY(%s::text[])",
+        (connection_id, kind, list(keys)),
+    )
+    for name, versions in rows:
+        keys[name].versions = codec.versions(versions)
+
+
 def land(tx: Transaction, connection_id: int, kind: str, landings: Sequence[Landing], now: datetime) -> None:
     """Write back the keys of a feed that Amazon has ended: they are in no feed any more."""
     columns: list[tuple[object, ...]] = [
