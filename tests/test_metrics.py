@@ -44,6 +44,7 @@ metrics.staged("feedline.inventory.v1", 2)
 metrics.coalesced("US shop", "feedline.inventory.v1")
 metrics.outcomes("US shop", "feedline.inventory.v1", "accepted", 5)
 metrics.outcomes(None, None, "invalid")
+metrics.carrier_conflicts("flxpoint", 2)
 metrics.feed_messages("US shop", "listing", 7)
 metrics.accepted_after("feedline.inventory.v1", [31, 45])
 metrics.spapi_call("getFeed", "429", 0.2)
@@ -114,6 +115,7 @@ def test_the_processes_of_an_instance_are_added_up(tmp_path: Path) -> None:
     assert values["feedline_outcomes_total", "US shop", "accepted", "inventory"] == 10
     assert values["feedline_outcomes_total", "", "invalid", "unknown"] == 2
     assert values["feedline_acceptance_seconds_bucket", "60.0", "inventory"] == 4
+    assert values["feedline_carrier_conflicts_total", "flxpoint"] == 4
     assert values["feedline_throttled_total", "getFeed"] == 2
     assert values[("feedline_leader",)] == 1
     assert values["feedline_actors_running", "cut_feed"] == 0

@@ -55,6 +55,12 @@ CATALOGUE: Final[Mapping[str, Metric]] = {
         # What became of them
         Metric("feedline_outcomes_total", _C, ("connection", "type", "outcome"), "Messages that reached their one outcome."),
         Metric("feedline_acceptance_seconds", _H, ("type",), "Time from publish to accepted.", _ACCEPTANCE_SECONDS),
+        Metric(
+            "feedline_carrier_conflicts_total",
+            _C,
+            ("profile",),
+            "Shipments whose tracking number the other carrier profile reads otherwise, by the profile that decided.",
+        ),
         # What waits
         Metric("feedline_pending_changes", _G, ("connection", "type"), "Changes that wait for a feed.", source=_DB),
         Metric(
@@ -76,7 +82,12 @@ CATALOGUE: Final[Mapping[str, Metric]] = {
             "Age of the oldest feed that is not finished.",
             source=_DB,
         ),
-        Metric("feedline_feed_messages_total", _C, ("connection", "type"), "Feed messages cut into feeds, each by the type of its newest message."),
+        Metric(
+            "feedline_feed_messages_total",
+            _C,
+            ("connection", "type"),
+            "Feed messages cut into feeds, each by the type of its newest message.",
+        ),
         # Amazon
         Metric("feedline_spapi_calls_total", _C, ("operation", "status"), "Calls to Amazon, by HTTP status; or no_connection, no_answer."),
         Metric("feedline_spapi_seconds", _H, ("operation",), "Time of one call to SP-API.", _CALL_SECONDS),
@@ -127,6 +138,7 @@ _staged = _counter("feedline_staged_total")
 _coalesced = _counter("feedline_coalesced_total")
 _outcomes = _counter("feedline_outcomes_total")
 _acceptance = _histogram("feedline_acceptance_seconds")
+_carrier_conflicts = _counter("feedline_carrier_conflicts_total")
 _feed_messages = _counter("feedline_feed_messages_total")
 _spapi_calls = _counter("feedline_spapi_calls_total")
 _spapi_seconds = _histogram("feedline_spapi_seconds")
@@ -183,6 +195,10 @@ def accepted_after(message_type: str, seconds: Iterable[float]) -> None:
     child = _acceptance.labels(short(message_type))
     for each in seconds:
         child.observe(each)
+
+
+def carrier_conflicts(profile: str, n: int) -> None:
+    _carrier_conflicts.labels(profile).inc(n)
 
 
 def feed_messages(connection: str, message_type: str, n: int) -> None:

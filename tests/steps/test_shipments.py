@@ -9,6 +9,7 @@ import pytest
 from tests.eventually import eventually
 from tests.steps.parcels import ORDER, OTHER_ORDER, amazon_has, component, import_order, line, packages, parcel, ship
 from tests.steps.shop import MARKETPLACE, Shop
+from worker import metrics
 from worker.store import product_types, shipments, status, traces
 
 BUNDLE = "30000000000003"
@@ -79,6 +80,15 @@ def test_the_decision_is_kept_with_the_shipment_before_anything_is_sent(trading:
         "UPS",
         "Ground",
     )
+
+
+def test_a_number_that_the_other_profile_reads_otherwise_is_counted(trading: Shop) -> None:
+    counter = metrics._carrier_conflicts.labels("flxpoint")
+    before = counter._value.get()
+
+    ship(trading, parcel("320595463938", line(), carrier="PUROLATOR"), parcel("T1", line("20000000000002")))
+
+    assert counter._value.get() - before == 1
 
 
 def test_a_repeat_of_what_amazon_has_is_unchanged_and_a_correction_goes(trading: Shop) -> None:

@@ -348,3 +348,5 @@ def _count(batch: _Batch, deliveries: Sequence[Delivery], seconds: float) -> Non
         metrics.outcomes(connection, type_, outcome, count)
         if outcome in {Outcome.SUPERSEDED, Outcome.UNCHANGED}:
             metrics.coalesced(connection, type_, count)
+    for profile, count in Counter(row.decision.detection.profile for row in batch.parcels if row.decision.conflict is not None).items():
+        metrics.carrier_conflicts(profile, count)

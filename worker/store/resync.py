@@ -233,7 +233,7 @@ def standings(tx: Transaction, run_id: int, connection_id: int, kind: str) -> li
 
 _SHIPPED: Final = """
     SELECT count(*) FILTER (WHERE f.batch = 'managed'), count(*) FILTER (WHERE f.batch = 'non_managed'),
-           count(*) FILTER (WHERE s.overridden)
+           count(*) FILTER (WHERE s.overridden), count(*) FILTER (WHERE s.decision ? 'conflict')
       FROM run_message r
       JOIN shipment s ON s.message_id = r.message_id
       LEFT JOIN outcome o ON o.message_id = r.message_id
@@ -242,9 +242,12 @@ _SHIPPED: Final = """
 
 
 def shipped(tx: Transaction, run_id: int) -> dict[str, Any]:
-    """Return how many of a run's shipments went as managed and as non-managed orders, and how often the carrier was overridden."""
-    managed, non_managed, overridden = tx.exec_driver_sql(_SHIPPED, (run_id,)).one()
-    return {"managed": managed, "non_managed": non_managed, "carriers_overridden": overridden}
+    """Return how many of a run's shipments went as managed and as non-managed orders, and what was remarkable about their carriers.
+
+    `carriers_overridden`: the number decided against the mapping. `carriers_in_conflict`: the other profile reads the number otherwise.
+    """
+    managed, non_managed, overridden, in_conflict = tx.exec_driver_sql(_SHIPPED, (run_id,)).one()
+    return {"managed": managed, "non_managed": non_managed, "carriers_overridden": overridden, "carriers_in_conflict": in_conflict}
 
 
 def forget_ended(tx: Transaction, connection_id: int) -> None:
