@@ -37,8 +37,8 @@ def apply(
 ) -> None:
     """Make the stored connections what the file says, and print what that changes.
 
-    Applying it again changes nothing. Connections that are not in the file stay as they are. A file with faults is
-    refused as a whole: every fault is printed with its line.
+    Applying it again changes nothing, but that Amazon is asked at once for access that it has refused before. Connections
+    that are not in the file stay as they are. A file with faults is refused as a whole: every fault is printed with its line.
     """
     from worker.connection_file import FileRefused
 
@@ -152,7 +152,8 @@ def resume(name: NameArgument) -> None:
 def ask_amazon(name: NameArgument, *, as_json: Json = False) -> None:
     """Ask Amazon whether the connection's credentials and marketplace are good. Changes nothing.
 
-    Exit code 1 when they are not, or when Amazon cannot be asked.
+    It logs in anew, whatever the workers know. Where they have given a connection up that is good again, `connection apply` has
+    them ask Amazon at once. Exit code 1 when they are not, or when Amazon cannot be asked.
     """
     with context() as ctx:
         from worker.amazon.login import OPERATION
@@ -165,7 +166,7 @@ def ask_amazon(name: NameArgument, *, as_json: Json = False) -> None:
         fault: str | None = None
         token = True
         try:
-            sells_in = ctx.amazon.marketplace_participations(connection.seller.account)
+            sells_in = ctx.amazon.try_out(connection.seller.account)
         except AmazonError as error:
             fault, token = str(error), error.operation != OPERATION
     marketplace = connection.marketplace

@@ -138,7 +138,12 @@ def _schema(connection: "Connection") -> Iterator[Finding]:
         )
     )
     for name, fault in unauthorized:
-        yield Finding("connection", State.FAIL, f"{name} is not authorised: {fault}", f'Then: feedline connection test "{name}"')
+        yield Finding(
+            "connection",
+            State.FAIL,
+            f"{name} is not authorised: {fault}",
+            f'Correct it until feedline connection test "{name}" is good, then: feedline connection apply',
+        )
 
 
 def _rabbitmq(settings: "Settings") -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """`feedline connection`, as a process on a real Postgres and the simulator."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from ops.simulator.control import Simulator
 from tests.cli.conftest import Feedline
+from worker.database import Database
 
 SECRET = "Atzr|MARKED-SECRET"
 FILE = """
@@ -138,3 +140,30 @@ def test_test_says_whether_amazon_takes_the_credentials_and_the_marketplace(
         "fault": None,
     }
     assert SECRET not in good.stdout + good.stderr + refused.stdout + refused.stderr
+
+
+@pytest.mark.requirement("R12")
+def test_test_asks_amazon_anew_and_leaves_the_fleet_alone(
+    feedline: Feedline, simulated_settings: dict[str, str], file: Path, simulator: Simulator
+) -> None:
+    client_id, client_secret = simulated_settings["FEEDLINE_LWA_CLIENT_ID"], simulated_settings["FEEDLINE_LWA_CLIENT_SECRET"]
+    simulator.register_seller("A1SELLER", client_id=client_id, client_secret=client_secret, refresh_token=SECRET)
+    environment = {**simulated_settings, "TOKEN": SECRET}
+    feedline("connection", "apply", "-f", str(file), settings=environment)
+
+    def stored() -> tuple[object, ...]:
+        with closing(Database(environment["FEEDLINE_DATABASE_URL"])) as opened, opened.begin() as tx:
+            return tuple(tx.exec_driver_sql("SELECT * FROM account").one())
+
+    def tested(**given: str) -> tuple[bool, str | None]:
+        said = json.loads(feedline("connection", "test", "US shop", "--json", settings={**environment, **given}).stdout)
+        return said["ok"], said["fault"]
+
+    before = stored()
+    assert tested() == (True, None)
+    is_good, fault = tested(FEEDLINE_LWA_CLIENT_SECRET="another")
+    assert (is_good, "invalid_client" in str(fault)) == (False, True)
+    simulator.fault("refresh_revoked")
+    is_good, fault = tested()
+    assert (is_good, "invalid_grant" in str(fault)) == (False, True)
+    assert stored() == before

@@ -11,7 +11,7 @@ from worker.core.connections import Connection
 from worker.database import Database, Transaction
 from worker.errors import FeedlineError
 from worker.secrets import Vault, new_key
-from worker.store import connections
+from worker.store import connections, tokens
 
 VAULT = Vault([new_key()])
 CLIENT = "amzn1.application-oa2-client.ours"
@@ -128,14 +128,23 @@ def test_secrets_are_sealed_and_a_changed_one_is_told_without_its_value(tx: Tran
     assert current(tx, "US").revision == 1
 
 
-def test_a_new_refresh_token_clears_what_was_wrong_with_the_old_one(tx: Transaction) -> None:
-    applied(tx, US)
-    tx.execute(text("UPDATE account SET authorization_fault = 'gone', access_token = 'x', access_expires_at = now(), token_generation = 7"))
+@pytest.mark.parametrize("token", ["marked-secret", "newer-secret"])
+def test_access_that_was_refused_is_asked_for_again_when_the_file_is_applied(tx: Transaction, token: str) -> None:
+    applied(tx, US + CA)
+    tx.execute(
+        text(
+            "UPDATE account SET authorization_fault = 'gone', access_token = 'x', access_expires_at = now(), token_generation = 7, "
+            "login_not_before = now() + interval '15 minutes'"
+        )
+    )
 
-    applied(tx, US.replace("marked-secret", "newer-secret"))
+    told = applied(tx, (US + CA).replace("marked-secret", token))
 
-    row = tx.execute(text("SELECT authorization_fault, access_token, access_expires_at, token_generation FROM account")).one()
-    assert tuple(row) == (None, None, None, 8)
+    row = tx.execute(text("SELECT access_token, access_expires_at, token_generation FROM account")).one()
+    assert tuple(row) == (None, None, 8)
+    assert told[-1] == ("US", "access was refused; Amazon is asked again")
+    assert tokens.to_probe(tx) == [current(tx, "US").id]
+    assert applied(tx, (US + CA).replace("marked-secret", token)) == []
 
 
 def test_what_no_key_opens_any_more_is_sealed_again_by_applying_the_file(tx: Transaction) -> None:

@@ -15,7 +15,7 @@ import structlog
 import urllib3
 
 from worker.amazon.http import USER_AGENT, Answer, Http, Observe
-from worker.amazon.login import Login
+from worker.amazon.login import OPERATION, REFUSED_TOKEN, Login
 from worker.clock import Chance, Clock
 from worker.core.accounts import Account
 from worker.core.issues import shown
@@ -23,7 +23,7 @@ from worker.core.json import JsonValue, encode
 from worker.core.marketplaces import ENDPOINTS
 from worker.core.quota import LONGEST_JITTER, PUBLISHED, Lease
 from worker.database import UNREACHABLE, Database, Transaction
-from worker.errors import Later, NotSent, Refused, Unclear
+from worker.errors import Later, NotAuthorized, NotSent, Refused, Unclear
 from worker.secrets import Secret, Vault
 from worker.settings import Settings
 from worker.store import quota
@@ -103,6 +103,14 @@ class Gateway:
             answer = self._metered(account, call, token.secret, None)
             if _refuses_token(answer):
                 raise self._login.refuse(account, token)
+        _check(call.operation, answer)
+        return _read(call.operation, answer, answered)
+
+    def _try_out(self, account: Account, call: Call, answered: type[Answered]) -> Answered:
+        """As `_call`, with a login of its own: whatever comes of it, the fleet goes on as it did."""
+        answer = self._metered(account, call, self._login.try_out(account), None)
+        if _refuses_token(answer):
+            raise NotAuthorized(OPERATION, REFUSED_TOKEN)
         _check(call.operation, answer)
         return _read(call.operation, answer, answered)
 

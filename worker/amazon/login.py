@@ -22,7 +22,7 @@ from worker.errors import AmazonError, Later, NotAuthorized, Unclear
 from worker.secrets import Secret, Vault
 from worker.settings import Settings
 from worker.store import tokens
-from worker.store.tokens import AccessToken, Claim
+from worker.store.tokens import AccessToken, Claim, Credentials
 
 log = structlog.get_logger()
 
@@ -91,6 +91,18 @@ class Login:
             else:
                 self._clock.wait(Event(), self._chance.between(0.05, 0.1))
 
+    def try_out(self, account: Account) -> Secret:
+        """Log in beside the fleet, and return the access token: the fleet's own token, lease and fault stay as they are.
+
+        Raises: NotAuthorized; AmazonError when Login with Amazon is away, busy or unreadable.
+        """
+        with self._database.begin() as tx:
+            credentials = tokens.credentials(tx, self._vault, account.id)
+        try:
+            return Secret(self._ask(credentials).access_token)
+        except _Fault as fault:
+            raise NotAuthorized(OPERATION, str(fault)) from None
+
     def refuse(self, account: Account, token: AccessToken) -> NotAuthorized:
         """Note that Amazon refuses *token* although it is fresh, and return what to raise."""
         with self._database.begin() as tx:
@@ -101,7 +113,7 @@ class Login:
     def _renew(self, claimed: Claim) -> None:
         """Make the one call of the fleet, and write down what came of it. The caller looks again."""
         try:
-            granted = self._ask(claimed)
+            granted = self._ask(claimed.credentials)
         except _Fault as fault:
             with self._database.begin() as tx:
                 tokens.fault(tx, claimed.account_id, claimed.generation, str(fault), probe_seconds=PROBE_SECONDS)
@@ -128,13 +140,13 @@ class Login:
                 )
             log.info("token_renewed", account_id=claimed.account_id, generation=claimed.generation + 1)
 
-    def _ask(self, claimed: Claim) -> "_Granted":
+    def _ask(self, credentials: Credentials) -> "_Granted":
         """Raises: _Fault when Login with Amazon refuses the credentials; AmazonError when it is away, busy or unreadable."""
-        secret = claimed.client_secret or Secret(self._settings.lwa_client_secret.get_secret_value())
+        secret = credentials.client_secret or Secret(self._settings.lwa_client_secret.get_secret_value())
         form = {
             "grant_type": "refresh_token",
-            "refresh_token": claimed.refresh_token.reveal(),
-            "client_id": claimed.client_id,
+            "refresh_token": credentials.refresh_token.reveal(),
+            "client_id": credentials.client_id,
             "client_secret": secret.reveal(),
         }
         headers = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json", "user-agent": USER_AGENT}

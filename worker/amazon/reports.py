@@ -23,8 +23,10 @@ MOST_PAGES: Final = 50
 LOCALE: Final = "en_US"
 """Asked for so that columns have their English names. Source: Amazon's staff; some sellers get other names all the same."""
 
-TIMEOUT: Final = urllib3.Timeout(connect=3, read=60)
+TIMEOUT: Final = urllib3.Timeout(connect=3, read=30)
 CHUNK_BYTES: Final = 64 * 1024
+LONGEST_DOWNLOAD_SECONDS: Final = 6 * 3600
+"""A download that only trickles must not hold its worker for ever."""
 
 
 class AmazonReport(msgspec.Struct, frozen=True, rename="camel"):
@@ -107,7 +109,15 @@ class Reports(Gateway):
             if response.status != HTTPStatus.OK:
                 # An URL that has expired is no reason to give up: the next one is new.
                 raise Unclear("downloadReport", "S3 does not give the document", status=response.status)
-            yield Download(_charset(response.headers.get("content-type")), response.stream(CHUNK_BYTES, decode_content=False))
+            yield Download(_charset(response.headers.get("content-type")), self._chunks(response))
+
+    def _chunks(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+        """Yield the body as it comes, so that whoever reads it can tell slow from dead. Raises: Unclear."""
+        began = self._clock.monotonic()
+        while chunk := response.read1(CHUNK_BYTES, decode_content=False):
+            if self._clock.monotonic() - began > LONGEST_DOWNLOAD_SECONDS:
+                raise Unclear("downloadReport", f"the download has not ended after {LONGEST_DOWNLOAD_SECONDS // 3600} hours")
+            yield chunk
 
 
 def _charset(content_type: str | None) -> str | None:

@@ -194,7 +194,7 @@ FAULTS: Final = _catalogue(
     Fault(
         "NOT_AUTHORIZED",
         "The connection {value} is not authorised: {reason}",
-        'Correct its credentials with feedline connection apply, then: feedline connection test "{value}"',
+        'Correct its credentials until feedline connection test "{value}" is good; then feedline connection apply has Amazon asked again.',
     ),
     Fault(
         "RUN_UNDER_WAY",
@@ -223,6 +223,12 @@ FAULTS: Final = _catalogue(
         "REPORT_EMPTY",
         "The report {value} holds no listing. Nothing was imported.",
         "Look at the listings in Seller Central, then run the import again.",
+    ),
+    Fault(
+        "REPORT_ABANDONED",
+        "The report {value} was begun {limit} times and never came to its end: its download broke off {reason} times, and else its "
+        "worker died, or took too long for a step.",
+        "Look at the workers' logs and memory, then run the import again.",
     ),
     Fault("REPORT_TRUNCATED", "The report is not whole: {reason}. Nothing of it was imported.", "Run the import again."),
     Fault(
@@ -322,7 +328,7 @@ FAULTS: Final = _catalogue(
     ),
     Fault(
         "ORDER_ITEM_UNKNOWN",
-        "The order {limit} has no item with the SKU {value}.",
+        "The order {limit} has no item with the SKU {value}{reason}.",
         "Send the amazon_order_item_id, or correct the SKU.",
     ),
     # An order that was imported.

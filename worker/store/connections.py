@@ -106,7 +106,8 @@ def _connection(row: Row[Any], revision: int, settings: ConnectionSettings) -> C
 _LOCK: Final = text("LOCK TABLE connection IN SHARE ROW EXCLUSIVE MODE")
 _STORED: Final = text(f"SELECT c.settings::text AS settings, {_COLUMNS} WHERE c.name = ANY(:names)")
 _ACCOUNT: Final = text("""
-    SELECT id, client_secret, refresh_token, usage_plans::text AS usage_plans
+    SELECT id, client_secret, refresh_token, usage_plans::text AS usage_plans,
+           authorization_fault IS NOT NULL AND login_not_before > clock_timestamp() AS is_given_up
       FROM account WHERE client_id = :client_id AND selling_partner_id = :selling_partner_id AND region = :region FOR UPDATE""")
 # The ciphertext is bound to the id of its row, so the row comes first; both happen in one transaction.
 _NEW_ACCOUNT: Final = text("""
@@ -190,10 +191,12 @@ def _account(tx: Transaction, vault: Vault, each: ParsedConnection, default_clie
             for column, secret in wanted.items()
         }
         tx.execute(_SET_CREDENTIALS, {"id": account_id, **sealed})
-        if row is not None:
-            tokens.forget(tx, account_id)
+    if row is not None and (changed or row.is_given_up):
+        tokens.forget(tx, account_id)
     plans = encode(each.usage_plans, canonical=True).decode()
     said = [] if row is None else [f"{column} changed" for column in changed]
+    if row is not None and row.is_given_up:
+        said.append("access was refused; Amazon is asked again")
     if plans != ("{}" if row is None else encode(decode(row.usage_plans), canonical=True).decode()):
         tx.execute(_SET_USAGE_PLANS, {"id": account_id, "usage_plans": plans})
         said.append("application.usage_plans changed")

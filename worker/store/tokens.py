@@ -5,9 +5,9 @@ worker can say which one Amazon refused. No call to Login with Amazon is made in
 """
 
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from worker.core.ids import AccountId
 from worker.database import Transaction
@@ -54,8 +54,11 @@ _TO_PROBE: Final = text("""
 
 _FORGET: Final = text("""
     UPDATE account SET token_generation = token_generation + 1, access_token = NULL, access_expires_at = NULL, access_renew_at = NULL,
-           renewing_until = NULL, login_failures = 0, login_not_before = NULL, authorization_fault = NULL
+           renewing_until = NULL, login_failures = 0,
+           login_not_before = CASE WHEN authorization_fault IS NOT NULL THEN clock_timestamp() END
      WHERE id = :account_id""")
+
+_CREDENTIALS: Final = text("SELECT client_id, client_secret, refresh_token FROM account WHERE id = :account_id")
 
 
 class AccessToken(NamedTuple):
@@ -80,14 +83,20 @@ class Held(NamedTuple):
     now: datetime
 
 
-class Claim(NamedTuple):
-    """The lease to renew one generation, with what the call needs. `client_secret` None: the settings' own."""
+class Credentials(NamedTuple):
+    """What a login is made with. `client_secret` None: the settings' own."""
 
-    account_id: AccountId
-    generation: int
     client_id: str
     client_secret: Secret | None
     refresh_token: Secret
+
+
+class Claim(NamedTuple):
+    """The lease to renew one generation, with what the call needs."""
+
+    account_id: AccountId
+    generation: int
+    credentials: Credentials
     failures: int
     claimed_at: datetime
 
@@ -113,14 +122,22 @@ def claim(tx: Transaction, vault: Vault, account_id: AccountId, generation: int,
     row = tx.execute(_CLAIM, {"account_id": account_id, "generation": generation, "lease_seconds": lease_seconds}).one_or_none()
     if row is None:
         return None
-    return Claim(
-        account_id,
-        generation,
+    return Claim(account_id, generation, _opened(vault, account_id, row), row.login_failures, row.claimed_at)
+
+
+def credentials(tx: Transaction, vault: Vault, account_id: AccountId) -> Credentials:
+    """Return what the account logs in with. Raises LookupError when there is no such account."""
+    row = tx.execute(_CREDENTIALS, {"account_id": account_id}).one_or_none()
+    if row is None:
+        raise LookupError(f"there is no account {account_id}")
+    return _opened(vault, account_id, row)
+
+
+def _opened(vault: Vault, account_id: AccountId, row: Row[Any]) -> Credentials:
+    return Credentials(
         row.client_id,
         None if row.client_secret is None else vault.open(place(account_id, "client_secret"), row.client_secret),
         vault.open(place(account_id, "refresh_token"), row.refresh_token),
-        row.login_failures,
-        row.claimed_at,
     )
 
 
@@ -137,7 +154,7 @@ def store(
     """Store the next generation; both times count from the claim. Clears failures and fault. No effect when another was stored."""
     had_fault = _fault_standing(tx, claimed.account_id)
     sealed_refresh = None
-    if refresh_token is not None and refresh_token != claimed.refresh_token:
+    if refresh_token is not None and refresh_token != claimed.credentials.refresh_token:
         sealed_refresh = vault.seal(place(claimed.account_id, "refresh_token"), refresh_token)
     tx.execute(
         _STORE,
@@ -184,5 +201,5 @@ def to_probe(tx: Transaction) -> list[int]:
 
 
 def forget(tx: Transaction, account_id: AccountId) -> None:
-    """Forget token and fault: the credentials have changed. The next call logs in anew."""
+    """Forget the token, and let the next call log in anew, also while a fault stands: that goes when Amazon has answered."""
     tx.execute(_FORGET, {"account_id": account_id})
