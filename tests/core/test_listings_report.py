@@ -3,14 +3,14 @@
 import gzip
 import itertools
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.listings_report import LONGEST_LINE_BYTES, Flaw, Part, Row, Unreadable, beginning, read
+from worker.core.listings_report import LONGEST_LINE_BYTES, MOST_BROKEN_AT_FIRST, MOST_CELLS, Flaw, Part, Row, Unreadable, beginning, read
 
 HEADER = "item-name\titem-description\tlisting-id\tseller-sku\tprice\tquantity\tstatus"
 JAPANESE = "商品名\t出品ID\t出品者SKU\t価格\tステータス"
@@ -212,10 +212,32 @@ def test_a_broken_line_is_counted_and_kept_and_the_others_are_read(text: str, fl
     found = parts(in_pieces(report(line("A-1", "Mug"), text, line("A-2", "Cup")).encode(), 64 * 1024))
 
     assert [row.sku for row in found.rows] == ["A-1", "A-2"]
-    ((number, why, cells),) = found.broken
-    assert (number, why, list(cells)) == (3, flaw, text.split("\t"))
+    ((number, why, beginning, mentions),) = found.broken
+    assert (number, why, beginning) == (3, flaw, text[:2_000])
+    assert list(mentions) == [cell for cell in text.split("\t") if 0 < len(cell) <= 255 and cell.isprintable()]
     assert len(found.broken[0].text) <= 2_000
     assert "\x00" not in found.broken[0].text
+
+
+def test_a_line_of_nothing_but_columns_mentions_few_of_them() -> None:
+    found = parts(in_pieces(report(line("A-1", "Mug"), "x\t" * 1024 * 1024).encode(), 64 * 1024))
+
+    assert len(found.broken[0].mentions) == MOST_CELLS
+
+
+def test_a_report_whose_header_has_other_columns_than_its_lines_is_not_read_to_its_end() -> None:
+    taken = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal taken
+        yield report().encode()
+        while True:
+            taken += 1
+            yield b"A-1\tMug\t19.99\tActive\tone more\ttwo\tthree\tfour\tfive\n" * 1_000
+
+    with pytest.raises(Unreadable, match="none of its first"):
+        parts(endless())
+    assert taken < 2 * MOST_BROKEN_AT_FIRST // 1_000
 
 
 # --- refused as a whole ---------------------------------------------------------------------------------------------------------

@@ -1,17 +1,20 @@
 """The import of listings against the simulator: what is kept, what is left alone, and every way in which a report goes wrong."""
 
+from collections.abc import Callable, Iterator
 from threading import Event
 from typing import Any
 
 import pytest
 
 from tests.steps.shop import MARKETPLACE, NAME, SELLER, Shop
+from worker.amazon import reports as reports_api
+from worker.amazon.reports import Download
 from worker.context import Context
 from worker.core.connections import Connection
 from worker.core.runs import RunKind, StepResult, Trigger
 from worker.steps import import_listings as step
 from worker.steps.run import ask, take_steps
-from worker.store import imported_listings, runs, shipments
+from worker.store import connections, imported_listings, runs, shipments
 from worker.store.runs import Run
 
 STEPS = 60
@@ -167,7 +170,7 @@ def test_skus_that_are_gone_are_marked_and_come_back(connected: Shop) -> None:
     assert rows(connected)[1]["first_seen_at"] == first_seen
 
 
-@pytest.mark.parametrize("damaged", ["Caf? Mug", "Caf\ufffd Mug", ""])
+@pytest.mark.parametrize("damaged", ["Caf? Mug", "Caf\ufffd Mug", "Caf\ufffd\ufffd Mug", ""])
 def test_a_damaged_or_missing_title_does_not_take_the_place_of_a_good_one(connected: Shop, damaged: str) -> None:
     reports(connected, ("A-1", "Café Mug"))
     imported(connected)
@@ -180,6 +183,16 @@ def test_a_damaged_or_missing_title_does_not_take_the_place_of_a_good_one(connec
     reports(connected, ("A-1", "Café Cup"), ("A-2", "Ω"))
     imported(connected)
     assert listed(connected) == {"A-1": "Café Cup", "A-2": "Ω"}
+
+
+@pytest.mark.parametrize("new", ["A café mug?", "Caf? mugs", r"10\% off?"])
+def test_a_title_that_has_become_a_question_takes_the_place_of_the_old_one(connected: Shop, new: str) -> None:
+    reports(connected, ("A-1", "Café Mug"))
+    imported(connected)
+    reports(connected, ("A-1", new))
+
+    assert imported(connected)["changed"] == 1
+    assert listed(connected) == {"A-1": new}
 
 
 def test_of_two_lines_with_one_sku_the_last_counts_each_time(connected: Shop) -> None:
@@ -367,6 +380,52 @@ def test_a_document_that_is_never_good_fails_the_run_and_touches_nothing(connect
     assert rows(connected) == before
 
 
+def test_a_download_that_only_trickles_is_given_up_in_the_end(connected: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reports_api, "LONGEST_DOWNLOAD_SECONDS", -1)
+    reports(connected, ("A-1", "Mug"))
+
+    run = to_its_end(connected, begin(connected))
+
+    assert (run["state"], run["fault"].partition(":")[0]) == ("failed", "REPORT_TRUNCATED")
+
+
+def test_a_slow_download_keeps_its_run_chunk_by_chunk(connected: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step, "KEEP_SECONDS", -1)
+    run_id = begin(connected)
+    with connected.ctx.database.begin() as tx:
+        run, connection = runs.claim(tx, run_id), connections.by_name(tx, NAME)
+    assert run is not None
+    kept: list[bool] = []
+
+    def slow() -> Iterator[bytes]:
+        yield "\t".join(COLUMNS).encode() + b"\n"
+        for number in range(3):
+            connected.execute("UPDATE run SET claimed_until = now() + interval '1 second'")
+            yield f"A-{number}\tMug\t19.99\tActive\n".encode()
+            kept.append(connected.query("SELECT claimed_until > now() + interval '50 seconds' AS kept FROM run")[0]["kept"])
+
+    with connected.ctx.database.session() as session:
+        summary, _ = step.stage(connected.ctx, run, connection, session, Download("utf-8", slow()))
+
+    assert (summary["listings"], kept) == (3, [True] * 3)
+    (row,) = connected.query("SELECT claimed_until > now() + interval '9 minutes' AS long_enough, summary ->> 'lines' AS lines FROM run")
+    assert row == {"long_enough": True, "lines": "3"}, "for the statement that chooses among all lines"
+
+
+def test_a_report_over_which_workers_die_is_not_said_to_be_broken(connected: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    reports(connected, ("A-1", "Mug"))
+    run_id = begin(connected)
+    with monkeypatch.context() as patched:
+        patched.setattr(imported_listings, "stage_end", Dying(imported_listings.stage_end, after=0))
+        for _ in range(step.MOST_DOWNLOADS):
+            with pytest.raises(Dies):
+                to_its_end(connected, run_id)
+
+    run = to_its_end(connected, run_id)
+
+    assert (run["state"], run["fault"].partition(":")[0]) == ("failed", "REPORT_ABANDONED")
+
+
 # --- calls and workers that are lost --------------------------------------------------------------------------------------------
 
 
@@ -410,6 +469,49 @@ def test_after_a_lost_answer_the_report_is_found_and_not_asked_for_again(connect
 
     assert listed(connected) == {"A-1": "Mug"}
     assert len(connected.simulator.reports(SELLER)) == (1 if not lag else len(connected.simulator.calls("createReport")))
+
+
+def test_a_report_is_found_though_amazons_clock_is_behind_ours(connected: Shop) -> None:
+    reports(connected, ("A-1", "Mug"))
+    connected.simulator.fault("error_after", operation="createReport")
+    run_id = begin(connected)
+    take_steps(connected.ctx, run_id, Event())
+    connected.execute(
+        "UPDATE run SET cursor = jsonb_set(cursor, '{asked_at}', to_jsonb((cursor ->> 'asked_at')::timestamptz + interval '3 minutes'))"
+    )
+
+    assert to_its_end(connected, run_id)["state"] == "done"
+    assert len(connected.simulator.calls("createReport")) == 1
+
+
+def test_a_report_that_was_cancelled_before_ours_was_asked_for_is_none_of_ours(connected: Shop) -> None:
+    reports(connected)
+    connected.simulator.set_limits(empty_report="cancelled")
+    to_its_end(connected, begin(connected))
+    connected.simulator.set_limits(empty_report="header")
+    reports(connected, ("A-1", "Mug"))
+    connected.simulator.fault("error_before", operation="createReport", status=500)
+
+    imported(connected)
+
+    assert len(connected.simulator.reports(SELLER)) == 2
+
+
+def test_a_question_that_was_never_sent_is_asked_again_without_looking_for_its_answer(
+    connected: Shop, make_context: Callable[..., Context]
+) -> None:
+    reports(connected, ("A-1", "Mug"))
+    run_id = begin(connected)
+    elsewhere = make_context(lwa_url=connected.simulator.lwa_url, sp_api_url="http://127.0.0.1:9")
+
+    for _ in range(step.MOST_ASKS + 1):
+        due_now(connected)
+        take_steps(elsewhere, run_id, Event())
+
+    (row,) = connected.query("SELECT state, cursor FROM run")
+    assert row == {"state": "running", "cursor": {"asks": 0, "unsent": step.MOST_ASKS + 1}}
+    assert to_its_end(connected, run_id)["state"] == "done"
+    assert connected.simulator.calls("getReports") == []
 
 
 def test_a_request_that_had_no_effect_is_made_again(connected: Shop) -> None:

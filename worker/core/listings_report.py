@@ -31,6 +31,12 @@ MOST_BYTES: Final = 64 * 1024**3
 LONGEST_KEPT_LINE: Final = 2_000
 """Characters of a broken line that are kept for a person to look at."""
 
+MOST_CELLS: Final = 200
+"""Of a broken line that are looked at. Reports have some thirty columns."""
+
+MOST_BROKEN_AT_FIRST: Final = 10_000
+"""A report whose first lines are all broken, so many of them, is not read on: its header has other columns than its lines."""
+
 BLOCK_BYTES: Final = 256 * 1024
 """How much is taken at once: enough to decode and split quickly, too little to be felt in memory."""
 
@@ -107,16 +113,17 @@ class Flaw(StrEnum):
 
 
 class Broken(NamedTuple):
-    """A line that cannot be trusted. `cells`: what it holds; one of them may be the SKU of a listing that has not vanished."""
+    """A line that cannot be trusted. `beginning`: of the line; `mentions`: its cells that may be a SKU, which has not vanished then."""
 
     line: int
     flaw: Flaw
-    cells: Sequence[str]
+    beginning: str
+    mentions: Sequence[str]
 
     @property
     def text(self) -> str:
-        """The line, of each cell its beginning, as it may be stored and shown."""
-        return "\t".join(shown(cell) for cell in self.cells)[:LONGEST_KEPT_LINE]
+        """The line's beginning, and of each cell its beginning, as it may be stored and shown."""
+        return "\t".join(shown(cell) for cell in self.beginning.split("\t"))[:LONGEST_KEPT_LINE]
 
 
 class Part(NamedTuple):
@@ -132,7 +139,7 @@ def read(chunks: Iterable[bytes], *, charset: str | None, country: str) -> Itera
     *charset*: what the download said of its encoding. A line that is UTF-8 proves it by itself; the others are read in the charset
     that was told, else in the one usual in *country* (as the header shows, where it has letters that tell).
     Columns go by name. Lines end with LF or CRLF; quotes mean nothing.
-    Raises: Unreadable, also after some parts: when the report is HTML or something else, has no SKU column, or ends early.
+    Raises: Unreadable, also after some parts: when it is HTML or something else, has no SKU column, ends early, or only broken lines.
     """
     blocks = _blocks(_unpacked(chunks))
     first = next(blocks, b"").removeprefix(_BOM).lstrip(b"\r\n")
@@ -144,6 +151,7 @@ def read(chunks: Iterable[bytes], *, charset: str | None, country: str) -> Itera
         raise Unreadable(issue("REPORT_TRUNCATED", reason="its header breaks off"))
     decoder = _Decoder(fallback, is_told_utf8=told == "utf-8")
     number = 1
+    has_rows, broken = False, 0
     for block in _with_first(rest, blocks):
         lines = decoder.lines(block)
         part = _part(lines, number + 1, layout)
@@ -151,6 +159,9 @@ def read(chunks: Iterable[bytes], *, charset: str | None, country: str) -> Itera
         if not block.endswith(b"\n") and lines and lines[-1].count("\t") != layout.tabs:
             raise Unreadable(issue("REPORT_TRUNCATED", reason=f"its last line, {number + len(lines)}, breaks off"))
         number += len(lines)
+        has_rows, broken = has_rows or bool(part.rows), broken + len(part.broken)
+        if not has_rows and broken >= MOST_BROKEN_AT_FIRST:
+            raise Unreadable(issue("REPORT_UNREADABLE", reason=f"none of its first {broken} lines can be read"))
         yield part
 
 
@@ -314,7 +325,7 @@ class _Decoder:
         return _split(text)
 
     def _one_by_one(self, block: bytes) -> list[str]:
-        lines = _ended(block).split(b"\n")
+        lines = block.removesuffix(b"\n").split(b"\n")
         decoded = [_utf8(line) for line in lines]
         other = decoded.count(None)
         self._other_lines += other
@@ -335,10 +346,6 @@ def _utf8(line: bytes) -> str | None:
         return None
 
 
-def _ended(block: bytes) -> bytes:
-    return block.removesuffix(b"\n")
-
-
 def _split(text: str) -> list[str]:
     # Not splitlines(): it also splits at characters that may stand in a title, as U+0085 and U+2028.
     return text.removesuffix("\n").replace("\r\n", "\n").removesuffix("\r").split("\n")
@@ -356,7 +363,7 @@ def _part(lines: Sequence[str], number: int, layout: _Layout) -> Part:
     for at, line in enumerate(lines, number):
         if line.count("\t") != tabs:
             if line:
-                broken.append(Broken(at, Flaw.COLUMNS, line.split("\t")))
+                broken.append(_broken(at, Flaw.COLUMNS, line))
             continue
         cells = line.split("\t", picked)
         sku = cells[sku_at]
@@ -365,8 +372,14 @@ def _part(lines: Sequence[str], number: int, layout: _Layout) -> Part:
         if flaw is None:
             rows.append(Row(at, sku, _title(title), "?" in title or "\ufffd" in title))
         else:
-            broken.append(Broken(at, flaw, line.split("\t")))
+            broken.append(_broken(at, flaw, line))
     return Part(rows, broken)
+
+
+def _broken(at: int, flaw: Flaw, line: str) -> Broken:
+    """Of a line that may have megabytes, only what is used is kept."""
+    cells = line.split("\t", MOST_CELLS)[:MOST_CELLS]
+    return Broken(at, flaw, line[:LONGEST_KEPT_LINE], [cell for cell in cells if 0 < len(cell) <= LONGEST_SKU and cell.isprintable()])
 
 
 def _flaw(sku: str, title: str) -> Flaw | None:

@@ -15,11 +15,11 @@ from worker.context import Context
 from worker.core.connections import Connection, from_amazon
 from worker.core.issues import issue
 from worker.core.json import JsonObject
-from worker.core.listings_report import LONGEST_SKU, REPORT_TYPE, Broken, Part, Row, Unreadable, beginning, read
+from worker.core.listings_report import REPORT_TYPE, Broken, Part, Row, Unreadable, beginning, read
 from worker.core.polling import LOOKS, look_after, poll_after, retry_after
-from worker.core.runs import Again, Done, Failed, StepResult
+from worker.core.runs import MOST_ATTEMPTS, Again, Done, Failed, StepResult
 from worker.database import Transaction
-from worker.errors import AmazonError, Later, Unclear
+from worker.errors import AmazonError, Later, NotSent, Unclear
 from worker.store import imported_listings, runs, shipments
 from worker.store.imported_listings import MOST_BROKEN_LINES, BrokenLine, StagedListing
 from worker.store.runs import Run
@@ -35,12 +35,20 @@ MOST_ASKS: Final = 3
 MOST_DOWNLOADS: Final = 5
 """A document that came broken so often does not get better."""
 
-CLOCKS_DIFFER: Final = timedelta(minutes=2)
+CLOCKS_DIFFER: Final = timedelta(minutes=30)
 """How far Amazon's clock may be behind ours, when its list is asked for what is newer than our question."""
 
+DEAD: Final = frozenset({"CANCELLED", "FATAL"})
+
 LINES_AT_ONCE: Final = 20_000
+PARTS_AT_ONCE: Final = 64
+"""Of a quarter of a megabyte each: what is staged in one transaction is bounded by lines and by bytes."""
+
 KEEP_SECONDS: Final = 10
 """How often a long step says that it is still at it, and how far."""
+
+STATEMENT_SECONDS: Final = 600
+"""How long a statement over millions of listings may take before another worker may begin anew."""
 
 SHOWN: Final = ("lines", "listings", "added", "changed", "returned", "vanished", "duplicates", "broken_lines", "damaged_titles")
 
@@ -61,7 +69,7 @@ def import_listings(ctx: Context, run: Run, connection: Connection) -> StepResul
 
 def _ask(ctx: Context, run: Run, connection: Connection) -> StepResult:
     """Ask for a report. That it was asked for is stored before the call: whoever comes after a lost answer looks first."""
-    asks = run.cursor.get("asks", 0) + 1
+    asks, unsent = run.cursor.get("asks", 0) + 1, run.cursor.get("unsent", 0) + 1
     if asks > MOST_ASKS:
         return _failed("REPORT_NOT_MADE", {}, limit=MOST_ASKS)
     asked: JsonObject = {"asked_at": ctx.clock.now().isoformat(), "asks": asks}
@@ -73,6 +81,10 @@ def _ask(ctx: Context, run: Run, connection: Connection) -> StepResult:
         with ctx.database.begin() as tx:
             runs.note(tx, run, cursor={"asks": asks - 1})  # it was not asked for
         raise
+    except NotSent as not_sent:
+        if unsent == MOST_ATTEMPTS:
+            return Failed(str(not_sent), {})
+        return Again(cursor={"asks": asks - 1, "unsent": unsent}, summary={}, due_in=retry_after(unsent))
     except Unclear:
         return Again(cursor=asked, summary={}, due_in=look_after(0, ctx.settings.feed_poll_seconds))
     log.info("report_requested", run_id=run.id, report_id=report_id)
@@ -82,9 +94,10 @@ def _ask(ctx: Context, run: Run, connection: Connection) -> StepResult:
 def _look(ctx: Context, run: Run, connection: Connection) -> StepResult:
     """After a lost answer: take up any report that is new enough, for a listings report is the same whoever asked for it."""
     asked_at = datetime.fromisoformat(run.cursor["asked_at"])
-    found = ctx.amazon.get_reports(connection.seller, REPORT_TYPE, asked_at - CLOCKS_DIFFER)
+    listed = ctx.amazon.get_reports(connection.seller, REPORT_TYPE, asked_at - CLOCKS_DIFFER)
+    found = [each for each in listed if each.processing_status not in DEAD or each.created_time >= asked_at]
     if found:
-        report = max(found, key=lambda each: (each.processing_status not in {"CANCELLED", "FATAL"}, each.created_time))
+        report = max(found, key=lambda each: (each.processing_status not in DEAD, each.created_time))
         log.info("report_adopted", run_id=run.id, report_id=report.report_id)
         return Again(cursor={"report_id": report.report_id}, summary={"report_id": report.report_id})
     looks = run.cursor.get("looks", 0) + 1
@@ -135,9 +148,11 @@ def _failed(code: str, summary: JsonObject, *, value: str | None = None, **words
 
 def _take_in(ctx: Context, run: Run, connection: Connection) -> StepResult:
     """Stage the whole document, then merge it. Until it has proved to be whole, nothing that was known is touched."""
-    downloads = run.cursor.get("downloads", 0) + 1
+    downloads, broke_off = run.cursor.get("downloads", 0) + 1, run.cursor.get("broke_off", 0)
     if downloads > MOST_DOWNLOADS:
-        return _failed("REPORT_TRUNCATED", run.summary, reason=f"its download broke off {MOST_DOWNLOADS} times")
+        if broke_off == MOST_DOWNLOADS:
+            return _failed("REPORT_TRUNCATED", run.summary, reason=f"its download broke off {MOST_DOWNLOADS} times")
+        return _failed("REPORT_ABANDONED", run.summary, value=str(run.cursor["report_id"]), limit=MOST_DOWNLOADS, reason=broke_off)
     cursor = {**run.cursor, "downloads": downloads}
     try:
         with ctx.database.session() as session:
@@ -159,7 +174,7 @@ def _take_in(ctx: Context, run: Run, connection: Connection) -> StepResult:
             raise
         reason = unclear.reason
     log.warning("report_download_failed", run_id=run.id, reason=reason)
-    return Again(cursor=cursor, summary=run.summary, due_in=retry_after(downloads))
+    return Again(cursor={**cursor, "broke_off": broke_off + 1}, summary=run.summary, due_in=retry_after(downloads))
 
 
 def stage(
@@ -170,18 +185,15 @@ def stage(
         imported_listings.stage_begin(session)
     lines = damaged = broken_lines = 0
     broken: list[BrokenLine] = []
-    told_at = ctx.clock.monotonic()
-    for part in _gathered(read(download.chunks, charset=download.charset, country=connection.marketplace.country)):
+    for part in _gathered(read(_kept(ctx, run, download.chunks), charset=download.charset, country=connection.marketplace.country)):
         with session.begin():
             imported_listings.stage(session, _staged(part.rows, connection), _mentions(part.broken, connection))
         lines += len(part.rows) + len(part.broken)
         damaged += sum(row.is_damaged for row in part.rows)
         broken_lines += len(part.broken)
         broken += (BrokenLine(each.line, each.flaw, each.text) for each in part.broken[: MOST_BROKEN_LINES - len(broken)])
-        if ctx.clock.monotonic() - told_at > KEEP_SECONDS:
-            told_at = ctx.clock.monotonic()
-            with ctx.database.begin() as tx:
-                runs.note(tx, run, summary={**run.summary, "lines": lines})
+        run.summary = {**run.summary, "lines": lines}
+    _keep(ctx, run, STATEMENT_SECONDS)
     with session.begin():
         listings = imported_listings.stage_end(session)
     counts = {
@@ -194,15 +206,31 @@ def stage(
     return {**run.summary, **counts}, broken
 
 
+def _kept(ctx: Context, run: Run, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield *chunks*, and keep the run meanwhile by the clock: however slowly they come, nobody else begins anew."""
+    kept_at = ctx.clock.monotonic()
+    for chunk in chunks:
+        if ctx.clock.monotonic() - kept_at > KEEP_SECONDS:
+            _keep(ctx, run)
+            kept_at = ctx.clock.monotonic()
+        yield chunk
+
+
+def _keep(ctx: Context, run: Run, seconds: int = runs.CLAIM_SECONDS) -> None:
+    with ctx.database.begin() as tx:
+        runs.note(tx, run, claim_seconds=seconds)
+
+
 def _gathered(parts: Iterable[Part]) -> Iterator[Part]:
     """Yield *parts* joined to more lines at once: each is a transaction."""
-    gathered = Part([], [])
+    gathered, count = Part([], []), 0
     for part in parts:
         gathered.rows.extend(part.rows)
         gathered.broken.extend(part.broken)
-        if len(gathered.rows) + len(gathered.broken) >= LINES_AT_ONCE:
+        count += 1
+        if count == PARTS_AT_ONCE or len(gathered.rows) + len(gathered.broken) >= LINES_AT_ONCE:
             yield gathered
-            gathered = Part([], [])
+            gathered, count = Part([], []), 0
     yield gathered
 
 
@@ -219,7 +247,7 @@ def _staged(rows: Sequence[Row], connection: Connection) -> Iterable[StagedListi
 
 def _mentions(broken: Sequence[Broken], connection: Connection) -> set[str]:
     prefix = connection.settings.sku_prefix
-    return {from_amazon(cell, prefix) for line in broken for cell in line.cells if 0 < len(cell) <= LONGEST_SKU and cell.isprintable()}
+    return {from_amazon(cell, prefix) for line in broken for cell in line.mentions}
 
 
 def _saves_titles(connection: Connection) -> bool:
@@ -241,6 +269,7 @@ def merge(
             merged = imported_listings.merge(session, connection.id, first_page, titles=_saves_titles(connection))
             summary |= {name: summary[name] + number for name, number in merged._asdict().items()}
             runs.note(session, run, summary=summary)
+    _keep(ctx, run, STATEMENT_SECONDS)
     with session.begin():
         # All at once, and only after all that is there has been merged: a crash leaves nothing half marked.
         summary["vanished"] += imported_listings.mark_vanished(session, connection.id)

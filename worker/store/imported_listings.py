@@ -92,15 +92,17 @@ _BOUNDS: Final = """
     SELECT min(sku), max(sku) FROM report_listing WHERE ctid >= %(from)s::tid AND ctid < %(to)s::tid"""
 
 # What differs is found by a join, not by the conflict: ON CONFLICT locks every row that it meets, which writes to it.
-# A title that an encoding has damaged, or that is missing, is no reason to forget a good one.
-_MERGE: Final = """
+# A title that is missing, or that an encoding has damaged, is no reason to forget a good one. What was damaged tells itself: the good
+# one has the same characters, but for those that "?" or U+FFFD stand for.
+_MERGE: Final = r"""
     WITH differing AS (
         SELECT new.sku, wanted.title, wanted.title_damaged, old.sku IS NULL AS is_added, old.vanished_at IS NOT NULL AS is_returned
           FROM report_listing new
           LEFT JOIN imported_listing old
             ON old.connection_id = %(connection)s AND old.sku = new.sku AND old.sku BETWEEN %(lowest)s AND %(highest)s
          CROSS JOIN LATERAL (
-               SELECT %(titles)s AND old.title IS NOT NULL AND (new.title IS NULL OR new.title_damaged AND NOT old.title_damaged) AS keeps
+               SELECT %(titles)s AND old.title IS NOT NULL AND (new.title IS NULL OR new.title_damaged AND NOT old.title_damaged
+                  AND old.title LIKE translate(regexp_replace(new.title, '([\\%%_])', '\\\1', 'g'), U&'?\FFFD', '_%%')) AS keeps
                ) AS kept
          CROSS JOIN LATERAL (
                SELECT CASE WHEN keeps THEN old.title ELSE new.title END AS title,

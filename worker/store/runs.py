@@ -108,8 +108,15 @@ def claim(tx: Transaction, run_id: int) -> Run | None:
     return run
 
 
-def note(tx: Transaction, run: Run, *, cursor: JsonObject | None = None, summary: JsonObject | None = None) -> None:
-    """Store how far *run* is, and keep it for another while. With neither *cursor* nor *summary* only the latter.
+def note(
+    tx: Transaction,
+    run: Run,
+    *,
+    cursor: JsonObject | None = None,
+    summary: JsonObject | None = None,
+    claim_seconds: int = CLAIM_SECONDS,
+) -> None:
+    """Store how far *run* is, and keep it for *claim_seconds* more. Without *cursor* or *summary*, that of *run* is stored.
 
     A step that writes more than a call could repeat stores its cursor with what it writes, in one transaction.
     Raises: Overtaken.
@@ -119,9 +126,9 @@ def note(tx: Transaction, run: Run, *, cursor: JsonObject | None = None, summary
     _write(
         tx,
         run,
-        f"cursor = %(cursor)s::jsonb, summary = %(summary)s::jsonb, claimed_until = now() + interval '{CLAIM_SECONDS} seconds', "
+        "cursor = %(cursor)s::jsonb, summary = %(summary)s::jsonb, claimed_until = now() + %(claim)s * interval '1 second', "
         "attempts = 1, fault = NULL",
-        {"cursor": encode(run.cursor).decode(), "summary": encode(run.summary).decode()},
+        {"cursor": encode(run.cursor).decode(), "summary": encode(run.summary).decode(), "claim": claim_seconds},
     )
     run.attempts = 1
 
