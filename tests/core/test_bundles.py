@@ -200,10 +200,13 @@ def test_a_line_with_only_a_sku_waits_for_its_order() -> None:
 
 def test_a_sku_that_the_order_does_not_have_is_invalid() -> None:
     key = new_order()
-    ledger = told(key, shipment({"sku": "CUP", "quantity": 1}))
+    ledger = told(key, shipment({"sku": "CUP", "quantity": 1}, {"sku": "mug", "quantity": 1}))
 
     assert a_feed(key, ledger, order=KNOWN) == []
-    assert ledger.ended[1].reason == "ORDER_ITEM_UNKNOWN"
+    assert [(issue.code, issue.value, "'MUG'" in issue.message) for issue in ledger.ended[1].issues] == [
+        ("ORDER_ITEM_UNKNOWN", "CUP", False),
+        ("ORDER_ITEM_UNKNOWN", "mug", True),
+    ]
 
 
 def test_a_sku_that_several_items_of_the_order_have_fills_one_after_the_other() -> None:

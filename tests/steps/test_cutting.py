@@ -7,6 +7,7 @@ import pytest
 from tests.steps.shop import NAME, Shop
 from worker import metrics
 from worker.core.kinds import Kind
+from worker.core.wire import Delivery
 
 SKUS = [f"S{number:02}" for number in range(40)]
 
@@ -59,13 +60,36 @@ def test_page_after_page_the_most_urgent_and_then_the_oldest_go_first(small: Sho
 
 def test_a_message_that_no_feed_can_hold_is_refused_and_the_others_go(small: Shop) -> None:
     small.connect(sync_listings={"template": {"price": {"field": "price"}, "quantity": {"field": "quantity"}, "note": {"field": "note"}}})
-    (large,) = small.publish({"sku": SKUS[3], "note": "x" * 2000})
+    small.lists("BIG")
+    (large,) = small.publish({"sku": "BIG", "note": "x" * 2000})
 
     small.run()
 
     outcome = small.outcomes()[large]
     assert (outcome["outcome"], outcome["reason"]) == ("invalid", "TOO_LARGE_FOR_A_FEED")
+    (kept,) = small.refused()
+    assert (kept["external_id"], kept["codes"], kept["message_id"]) == (large, ["TOO_LARGE_FOR_A_FEED"], outcome["internal"])
     assert {row["outcome"] for row in small.query("SELECT DISTINCT outcome FROM outcome WHERE outcome <> 'invalid'")} == {"accepted"}
+
+
+def test_what_a_cut_refused_can_be_published_again_as_it_is_kept(open_shop: Callable[..., Shop]) -> None:
+    small, shop = open_shop(feed_max_bytes=1024), open_shop()
+    template = {"quantity": {"field": "quantity"}, "price": {"field": "price"}, "condition_note": {"field": "note"}}
+    small.connect(sync_listings={"template": template})
+    small.lists("MUG-1")
+    (large,) = small.publish({"sku": "MUG-1", "price": "19.90", "note": "x" * 1000, "sequence": 7, "time": "2026-01-31T12:00:00Z"})
+    small.run()
+    assert small.outcome(large) == "invalid"
+
+    (kept,) = shop.refused()
+    shop.execute(f"DELETE FROM identity WHERE message_id = {kept['message_id']}")
+    shop.stage(Delivery(kept["queue"], bytes(kept["body"]), kept["content_type"], kept["headers"]))
+    shop.run()
+
+    ended = shop.query("SELECT o.outcome, m.sequence, m.time::text FROM outcome o JOIN message m ON m.id = o.message_id ORDER BY m.id")
+    assert [row["outcome"] for row in ended] == ["invalid", "accepted"]
+    assert (ended[0]["sequence"], ended[0]["time"]) == (ended[1]["sequence"], ended[1]["time"])
+    assert shop.at_amazon("MUG-1")["price"] == "19.90"
 
 
 def test_a_feed_message_is_counted_once_whatever_the_number_of_its_messages(shop: Shop) -> None:

@@ -229,6 +229,16 @@ def drop(change: Change, fates: Mapping[str, Fate]) -> list[Settled]:
     return [settled for facet, fate in fates.items() if facet in change.facets for settled in _end(change, facet, fate)]
 
 
+def blamed(change: Change, fates: Mapping[str, Fate]) -> dict[int, tuple[Issue, ...]]:
+    """Return the messages in *change* that the *fates* of its facets make invalid, each with every issue."""
+    found: dict[int, tuple[Issue, ...]] = {}
+    for facet, fate in fates.items():
+        if fate.outcome is Outcome.INVALID and facet in change.facets:
+            message = change.facets[facet].message
+            found[message] = tuple(dict.fromkeys((*found.get(message, ()), *fate.issues)))
+    return found
+
+
 def warn(change: Change, warnings: Iterable[Issue]) -> None:
     """Tell each warning, once, to the message whose facet it is about."""
     for warning in warnings:

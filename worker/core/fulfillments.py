@@ -19,6 +19,7 @@ from worker.core.issues import Issue, issue
 from worker.core.outcomes import Fate, Outcome, Reason
 from worker.core.parcels import Contribution, Lines, contributions, lines_of
 from worker.core.rendered import Part, Rendered
+from worker.core.texts import folded
 
 
 class OrderItem(NamedTuple):
@@ -67,8 +68,8 @@ def render(change: Change, confirmed: Mapping[str, Value], order: Order, terms: 
         items = held_items[facet]
         if isinstance(items, Reason):
             held = items
-        elif isinstance(items, Issue):
-            dropped[facet] = Fate(Outcome.INVALID, reason=items.code, issues=(items,))
+        elif isinstance(items, Unknown):
+            dropped[facet] = Fate(Outcome.INVALID, reason=items.issues[0].code, issues=items.issues)
         else:
             shipped.update(item.order_item_id for item in items)
             body = fulfillment_document.body(order.id, parcel, items, now)
@@ -135,7 +136,13 @@ def _by_time(values: Mapping[str, Value]) -> list[tuple[str, Lines]]:
     return sorted(parcels, key=lambda each: (each[1].shipped_at, each[0]))
 
 
-def _allotted(pending: Mapping[str, Value], confirmed: Mapping[str, Value], order: Order) -> dict[str, list[Item] | Reason | Issue]:
+class Unknown(NamedTuple):
+    """Why a parcel cannot go: SKUs that its order does not have."""
+
+    issues: tuple[Issue, ...]
+
+
+def _allotted(pending: Mapping[str, Value], confirmed: Mapping[str, Value], order: Order) -> dict[str, list[Item] | Reason | Unknown]:
     """Return, by facet, the order items of every parcel with lines, each once, or why that cannot be told.
 
     Of the items that have one SKU, a parcel gets those that no other has filled: Amazon takes a second parcel for a filled item as
@@ -149,20 +156,27 @@ def _allotted(pending: Mapping[str, Value], confirmed: Mapping[str, Value], orde
     return {facet: _items(parcel, order, filled) for facet, parcel in parcels}
 
 
-def _items(parcel: Lines, order: Order, filled: Counter[str]) -> list[Item] | Reason | Issue:
+def _items(parcel: Lines, order: Order, filled: Counter[str]) -> list[Item] | Reason | Unknown:
     """Return the order items of one parcel, and count those that it gets by their SKU as *filled*."""
     quantities = Counter({line.item: line.quantity for line in parcel.lines if line.item is not None})
     by_sku = [line for line in parcel.lines if line.item is None]
     if by_sku and not order.is_known:
         return Reason.ORDER_UNKNOWN
+    unknown = Unknown(tuple(_no_such_item(line.sku or "", order) for line in by_sku if line.sku not in {item.sku for item in order.items}))
+    if unknown.issues:
+        return unknown
     for line in by_sku:
         fitting = [item for item in order.items if item.sku == line.sku]
-        if not fitting:
-            return issue("ORDER_ITEM_UNKNOWN", field="items", value=line.sku, limit=order.id)
         for item_id, quantity in _spread(line.quantity, fitting, filled):
             quantities[item_id] += quantity
             filled[item_id] += quantity
     return [Item(item_id, quantity) for item_id, quantity in quantities.items()]
+
+
+def _no_such_item(sku: str, order: Order) -> Issue:
+    near = next((item.sku for item in order.items if item.sku is not None and folded(item.sku) == folded(sku)), None)
+    hint = "" if near is None else f", but {near!r} (case and spaces count)"
+    return issue("ORDER_ITEM_UNKNOWN", field="items", value=sku, limit=order.id, reason=hint)
 
 
 def _spread(quantity: int, fitting: Sequence[OrderItem], filled: Mapping[str, int]) -> Iterator[tuple[str, int]]:

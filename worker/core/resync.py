@@ -50,6 +50,11 @@ def remap(key: Key, again: Arrival, faults: tuple[Issue, ...] = ()) -> list[Sett
     return settled + _dropped(key, change, fates)
 
 
+def waits(key: Key, message: int) -> bool:
+    """Whether anything of *message* waits: nothing does of one that is on its way as a whole."""
+    return key.pending is not None and any(said.message == message for said in key.pending.facets.values())
+
+
 def _dropped(key: Key, change: Change, fates: Mapping[str, Fate]) -> list[Settled]:
     settled = drop(change, fates)
     if not change.messages:

@@ -5,7 +5,7 @@ Quota first, then content: until here newer values replace older ones for free.
 
 import gzip
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -20,14 +20,14 @@ from worker.core.connections import Connection
 from worker.core.cutting import FeedLimits, first_message_id, fit, is_due
 from worker.core.feed_formats import FORMATS, FeedFormat, Render
 from worker.core.ids import FeedId
-from worker.core.issues import issue
+from worker.core.issues import Issue, issue
 from worker.core.kinds import Kind
-from worker.core.outcomes import Fate, Outcome
+from worker.core.outcomes import Fate, Outcome, Settled
 from worker.core.polling import STALLED_AFTER
 from worker.core.quota import Lease, operations_of_feed
 from worker.core.rendered import Part, Rendered
 from worker.database import Transaction
-from worker.store import codec, connections, feeds, flights, lanes, outcomes, quota
+from worker.store import codec, connections, feeds, flights, lanes, outcomes, quota, refused
 from worker.store.flights import Claimed, TakeOff
 
 log = structlog.get_logger()
@@ -112,19 +112,29 @@ def _fill(
                 yield feed_format.size(part.body)
 
     chosen, too_large = fit(sizes(), limits, frame_bytes=len(head) + len(feed_format.footer))
-    ended = [settled for load in loads if load.left is not None for settled in coalescing.drop(load.left, load.rendered.dropped)]
+    ended: list[Settled] = []
+    invalid: dict[int, tuple[Issue, ...]] = {}
+
+    def drop(change: Change | None, fates: Mapping[str, Fate]) -> None:
+        if change is not None:
+            invalid.update(coalescing.blamed(change, fates))
+            ended.extend(coalescing.drop(change, fates))
+
+    for load in loads:
+        drop(load.left, load.rendered.dropped)
     for position in too_large:
         load, part = parts[position]
         load.too_large = True
         if load.left is not None:
             fate = Fate(Outcome.INVALID, reason="TOO_LARGE_FOR_A_FEED", issues=(issue("TOO_LARGE_FOR_A_FEED", value=load.claimed.name),))
-            ended += coalescing.drop(load.left, dict.fromkeys(part.facets or load.left.facets, fate))
+            drop(load.left, dict.fromkeys(part.facets or load.left.facets, fate))
     for position in chosen:
         load, part = parts[position]
         load.going.append(part)
 
     flights.stay(tx, connection.id, lane.kind, [_staying(load) for load in loads if not load.going and load.is_changed])
     outcomes.record(tx, [outcomes.Ended(connection.id, settled) for settled in ended], now)
+    refused.keep(tx, invalid, now)
     for settled in ended:
         metrics.outcomes(connection.name, settled.type, settled.outcome)
     going = [load for load in loads if load.going]

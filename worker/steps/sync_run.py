@@ -19,7 +19,7 @@ from worker.core.coalescing import Arrival, Key, coalesce
 from worker.core.connections import Connection
 from worker.core.feed_formats import FORMATS
 from worker.core.ids import MessageId
-from worker.core.issues import issue
+from worker.core.issues import Issue, issue
 from worker.core.json import JsonObject
 from worker.core.kinds import Kind
 from worker.core.outcomes import Outcome, Settled
@@ -27,7 +27,7 @@ from worker.core.runs import Again, Done, StepResult
 from worker.core.trace import hold_reason
 from worker.database import Transaction
 from worker.steps.map_again import MappedAgain, mapped_again
-from worker.store import codec, connections, flights, keys, lanes, messages, outcomes, resync, runs, shipments
+from worker.store import codec, connections, flights, keys, lanes, messages, outcomes, refused, resync, runs, shipments
 from worker.store.keys import KeyName
 from worker.store.resync import Standing, Stored
 from worker.store.runs import Run
@@ -92,6 +92,7 @@ def _map_pending(ctx: Context, run: Run, connection: Connection, kind: Kind) -> 
         log_rows = resync.stored(tx, {message for row in rows.values() if row.key.pending for message in row.key.pending.messages})
         now = _now(tx)
         settled: list[Settled] = []
+        invalid: dict[int, tuple[Issue, ...]] = {}
         decided: list[shipments.ShipmentRow] = []
         remapped = 0
         for name, row in rows.items():
@@ -100,7 +101,10 @@ def _map_pending(ctx: Context, run: Run, connection: Connection, kind: Kind) -> 
                 again = mapped_again(log_rows[message], connection, now)
                 if again is None:
                     continue
-                settled += _remap(row.key, name.key, again)
+                faults = _faults(again, name.key)
+                if faults and core.waits(row.key, message):
+                    invalid[message] = faults
+                settled += core.remap(row.key, again.arrival, faults)
                 remapped += 1
                 if again.mapped.shipment is not None:
                     decided.append(shipments.ShipmentRow(message, connection.id, *again.mapped.shipment, connection.revision))
@@ -109,6 +113,7 @@ def _map_pending(ctx: Context, run: Run, connection: Connection, kind: Kind) -> 
         keys.save(tx, rows.values(), now)
         shipments.decide_again(tx, decided)
         _end(tx, connection, settled, now)
+        refused.keep(tx, invalid, now)
         cursor = {**run.cursor, "after": found[-1]}
         summary = {**run.summary, "remapped": run.summary["remapped"] + remapped}
         runs.note(tx, run, cursor=cursor, summary=summary)
@@ -116,11 +121,9 @@ def _map_pending(ctx: Context, run: Run, connection: Connection, kind: Kind) -> 
     return Again(cursor=cursor, summary=summary)
 
 
-def _remap(key: Key, name: str, again: MappedAgain) -> list[Settled]:
+def _faults(again: MappedAgain, key: str) -> tuple[Issue, ...]:
     faults = again.mapped.facets.faults
-    if not faults and again.mapped.key != name:
-        faults = (issue("SKU_REMAPPED", field="sku", value=again.mapped.key),)
-    return core.remap(key, again.arrival, faults)
+    return faults if faults or again.mapped.key == key else (issue("SKU_REMAPPED", field="sku", value=again.mapped.key),)
 
 
 # --- what was refused ----------------------------------------------------------------------------------------------------------
@@ -155,9 +158,9 @@ def _by_key(
     *upto*: the page's last message, and the run's.
     """
     due = _without_more(tx, connection, kind, names, upto)
-    refused = resync.refused_of_keys(tx, connection.id, kind, due, upto[1], at_most=resync.MOST_REFUSED_OF_A_KEY)
+    ids = resync.refused_of_keys(tx, connection.id, kind, due, upto[1], at_most=resync.MOST_REFUSED_OF_A_KEY)
     by_key: dict[str, list[MappedAgain]] = {}
-    for _, again in sorted(_mapped_validly(resync.stored(tx, refused), connection, now).items()):
+    for _, again in sorted(_mapped_validly(resync.stored(tx, ids), connection, now).items()):
         by_key.setdefault(again.mapped.key, []).append(again)
     renamed = by_key.keys() - due
     waiting = renamed - _without_more(tx, connection, kind, renamed, upto)
@@ -187,7 +190,7 @@ def _sent_again(
         for again in group
         if again.stored.feed_id is not None and again.stored.feed_message_id is not None
     ]
-    refused = resync.refused_digests(tx, carried)
+    refused_before = resync.refused_digests(tx, carried)
     render = FORMATS[kind].renderer(connection, now)
     going: list[tuple[str, MappedAgain, Mapping[str, Any]]] = []
     for name, row in rows.items():
@@ -197,7 +200,7 @@ def _sent_again(
         apart = core.alone(row.key, (arrival for _, arrival in standing), beside)
         own = {facet for _, arrival in standing for facet in arrival.facets}
         digests = [part.digest for part in render(apart, about[name.key]).parts if part.facets is None or part.facets & own]
-        if core.differs(digests, refused.get(name.key, ())):
+        if core.differs(digests, refused_before.get(name.key, ())):
             going += ((name.key, again, arrival.facets) for again, arrival in standing)
     settled: list[Settled] = []
     sent: list[_SentAgain] = []

@@ -1,14 +1,18 @@
-"""Refused deliveries: reading them, and what a person decides about each."""
+"""Refused deliveries: keeping those that turn out invalid late, reading them all, and what a person decides about each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from worker.broker.topology import INVENTORY, LISTINGS, SHIPMENTS
 from worker.core.issues import Issue
-from worker.core.json import JsonValue, decode
+from worker.core.json import JsonValue, decode, encode
+from worker.core.messages import MessageType
+from worker.core.wire import STRUCTURED
 from worker.database import Transaction
-from worker.store import codec
+from worker.store import codec, messages
+from worker.store.messages import RefusedDelivery
 
 
 class RefusedState(StrEnum):
@@ -69,6 +73,39 @@ def by_id(tx: Transaction, refused_id: int) -> Refused | None:
 def original(tx: Transaction, refused_id: int) -> Original:
     body, headers = tx.exec_driver_sql("SELECT body, headers::text FROM rejected WHERE id = %s", (refused_id,)).one()
     return Original(bytes(body), decode(headers))
+
+
+_QUEUES: Final = {MessageType.INVENTORY: INVENTORY, MessageType.LISTING: LISTINGS, MessageType.SHIPMENT: SHIPMENTS}
+
+_STAGED: Final = """
+    SELECT m.id, m.source, m.external_id, m.type, m.connection, m.time, m.sequence, m.traceparent, m.body
+      FROM unnest(%s::bigint[]) AS wanted (id) JOIN message m ON m.id = wanted.id
+     WHERE NOT EXISTS (SELECT FROM rejected r WHERE r.message_id = m.id)"""
+
+
+def keep(tx: Transaction, invalid: Mapping[int, Sequence[Issue]], at: datetime) -> None:
+    """Keep staged messages that turned out *invalid*, each as the event that it is: its original bytes are not known any more."""
+    if invalid:
+        messages.refuse(tx, list(_deliveries(tx, invalid, at)))
+
+
+def _deliveries(tx: Transaction, invalid: Mapping[int, Sequence[Issue]], at: datetime) -> Iterator[RefusedDelivery]:
+    for id_, source, external_id, type_, connection, time, sequence, traceparent, body in tx.exec_driver_sql(_STAGED, (sorted(invalid),)):
+        attributes = {
+            "specversion": "1.0",
+            "id": external_id,
+            "source": source,
+            "type": type_,
+            "time": None if time is None else time.isoformat(),
+            "sequence": sequence,
+            "traceparent": traceparent,
+        }
+        head = encode({name: value for name, value in attributes.items() if value is not None})
+        # The data as they are stored, so that every number keeps its digits.
+        event = head[:-1] + b',"data":' + bytes(body) + b"}"
+        queue = _QUEUES[MessageType(type_)]
+        issues = codec.text(tuple(invalid[id_]))
+        yield RefusedDelivery(at, queue, STRUCTURED, "{}", event, issues, source, external_id, type_, connection, id_)
 
 
 def forget_identity(tx: Transaction, refused: Refused) -> None:
