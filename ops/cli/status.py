@@ -63,6 +63,8 @@ def _connection(each: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
             f"Bundle {bundle['amazon_order_item_id']}",
             f"of order {bundle['amazon_order_id']} has waited {age(bundle['age_seconds'])} for {missing}",
         )
+    if each["more_held_bundles"]:
+        yield "Bundles", f"{each['more_held_bundles']:,} more wait for components, none as long"
     in_feed = each["in_feed"]
     yield (
         "In feeds",

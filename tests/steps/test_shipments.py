@@ -199,6 +199,32 @@ def test_status_tells_what_a_bundle_waits_for_and_how_long(trading: Shop) -> Non
     assert 7200 <= bundle["age_seconds"] < 7300
 
 
+def test_status_finds_partial_bundles_among_other_held_orders_and_beside_lines_in_a_feed(shop: Shop) -> None:
+    shop.connect(sync_orders={"non_managed": "hold"})
+    ship(shop, *(parcel(f"T{number}", line(), order=f"902-0000000-{number:07}") for number in range(status.MOST_HELD_BUNDLES)))
+    wait_until_held(shop, *["non_managed"] * status.MOST_HELD_BUNDLES)
+    amazon_has(shop, A=1, imported=True)
+    ship(shop, parcel("T1", line(), component("A")))
+    shop.run_until(lambda: shop.key(ORDER)["state"] == "in_feed")
+
+    with shop.ctx.database.begin() as tx:
+        (connection,) = status.read(tx)["connections"]
+
+    assert [(bundle["amazon_order_id"], bundle["missing"]) for bundle in connection["held_bundles"]] == [(ORDER, {"B": 1})]
+    assert connection["more_held_bundles"] == 0
+
+
+def test_status_lists_the_bundles_that_have_waited_longest_and_counts_the_others(trading: Shop) -> None:
+    ship(trading, *(parcel("T1", component("A"), order=f"902-0000000-{number:07}") for number in range(status.MOST_HELD_BUNDLES + 2)))
+    trading.execute("UPDATE key_state SET pending_since = now() - interval '2 hours' WHERE key = '902-0000000-0000021'")
+
+    with trading.ctx.database.begin() as tx:
+        (connection,) = status.read(tx)["connections"]
+
+    assert (len(connection["held_bundles"]), connection["more_held_bundles"]) == (status.MOST_HELD_BUNDLES, 2)
+    assert connection["held_bundles"][0]["amazon_order_id"] == "902-0000000-0000021"
+
+
 def test_workers_that_stage_components_at_once_make_one_update(open_shop: Callable[..., Shop]) -> None:
     shop = open_shop()
     shop.connect()

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from worker.core.facets import BUNDLE
 from worker.core.fulfillments import missing
 from worker.core.ids import day_of, first_of_day
 from worker.core.kinds import FEED_TYPES, Kind
-from worker.core.outcomes import Reason
 from worker.core.quota import operations_of_feed
 from worker.core.trace import hold_reason
 from worker.database import Transaction
@@ -19,8 +19,8 @@ from worker.store.quota import quota_left
 
 OUTCOMES_OF: Final = "24 hours"
 
-MOST_HELD_ORDERS: Final = 20
-"""Orders of a connection whose partial bundles are listed: those that have waited longest."""
+MOST_HELD_BUNDLES: Final = 20
+"""Partial bundles of a connection that are listed: those that have waited longest."""
 
 _CONNECTIONS: Final = """
     SELECT c.id, c.name, c.marketplace_id, c.paused, c.revision, c.account_id, a.selling_partner_id, a.authorization_fault,
@@ -52,7 +52,7 @@ def read(tx: Transaction, connection: str | None = None) -> dict[str, Any]:
                 "authorization_fault": fault,
                 "login": {"failures": failures, "not_before": not_before},
                 **_changes(waiting.get(id_, []), paused=paused, authorized=fault is None),
-                "held_bundles": bundles.get(id_, []),
+                **bundles.get(id_, _no_bundles()),
                 **feeds.get(id_, _no_feeds()),
                 "quota": quota.get(account_id, []),
                 "outcomes": outcomes.get(id_, {}),
@@ -103,34 +103,41 @@ def _changes(waiting: Sequence[tuple[str, str | None, int, float]], *, paused: b
     return {"pending": pending, "held": held}
 
 
-_HELD_ORDERS: Final = """
-    SELECT connection_id, key, pending::text, confirmed::text, since, extract(epoch FROM now() - since)::float8
-      FROM (SELECT connection_id, key, pending, confirmed, pending_since AS since,
-                   row_number() OVER (PARTITION BY connection_id ORDER BY pending_since) AS place
-              FROM key_state WHERE state = 'held' AND hold_reason = ANY(%(reasons)s::text[]) AND kind = %(kind)s
-               AND connection_id = ANY(%(ids)s::integer[])) AS held
-     WHERE place <= %(most)s ORDER BY connection_id, place"""
+# Held or not: a bundle waits also while other lines of its order are about to go, or in a feed. The text tells cheaply that there is one.
+_WITH_BUNDLES: Final = """
+    SELECT connection_id, key, pending::text, confirmed::text, pending_since, extract(epoch FROM now() - pending_since)::float8
+      FROM key_state
+     WHERE connection_id = ANY(%(ids)s::integer[]) AND kind = %(kind)s AND pending IS NOT NULL AND pending::text LIKE %(bundle)s
+     ORDER BY connection_id, pending_since, key"""
 
 
-def _held_bundles(tx: Transaction, ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+def _held_bundles(tx: Transaction, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
     """Return the bundles that wait for components, the longest waiting first, with the pieces that are missing by SKU."""
-    found: dict[int, list[dict[str, Any]]] = {}
-    given = {"reasons": [Reason.BUNDLE_PARTIAL, Reason.ORDER_UNKNOWN, Reason.NON_MANAGED], "kind": Kind.SHIPMENTS}
-    rows = tx.exec_driver_sql(_HELD_ORDERS, {**given, "ids": list(ids), "most": MOST_HELD_ORDERS})
+    found: dict[int, dict[str, Any]] = {}
+    rows = tx.exec_driver_sql(_WITH_BUNDLES, {"ids": list(ids), "kind": Kind.SHIPMENTS, "bundle": f'%"{BUNDLE} %'})
     for connection_id, order_id, pending, confirmed, since, age in rows:
         waiting = {facet: said.value for facet, said in codec.change(pending).facets.items()}
-        found.setdefault(connection_id, []).extend(
-            {
-                "amazon_order_id": order_id,
-                "amazon_order_item_id": item_id,
-                "missing": dict(progress.missing),
-                "since": since,
-                "age_seconds": max(0.0, age),
-            }
-            for item_id, progress in missing(waiting, codec.confirmed(confirmed)).items()
-            if not progress.is_complete
-        )
+        of = found.setdefault(connection_id, _no_bundles())
+        for item_id, progress in missing(waiting, codec.confirmed(confirmed)).items():
+            if progress.is_complete:
+                continue
+            if len(of["held_bundles"]) == MOST_HELD_BUNDLES:
+                of["more_held_bundles"] += 1
+                continue
+            of["held_bundles"].append(
+                {
+                    "amazon_order_id": order_id,
+                    "amazon_order_item_id": item_id,
+                    "missing": dict(progress.missing),
+                    "since": since,
+                    "age_seconds": max(0.0, age),
+                }
+            )
     return found
+
+
+def _no_bundles() -> dict[str, Any]:
+    return {"held_bundles": [], "more_held_bundles": 0}
 
 
 _FEEDS: Final = """
