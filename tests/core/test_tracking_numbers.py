@@ -141,6 +141,7 @@ NOBODYS = [
     "ZZ12345678901234567890",
     "12345678901234",
     "ABC123456789",
+    "JAB123456789",
     "",
     "0" * 60,
 ]
@@ -193,6 +194,14 @@ def test_more_evidence_goes_before_less() -> None:
     """RX is a mark of DHL eCommerce, too; nine digits with a right check and a country are the postal service's."""
     assert {claim.carrier for claim in claims("RX123456785DE")[0]} == {"DHL eCommerce", "Deutsche Post"}
     assert recognise("RX123456785DE").carrier == "Deutsche Post"
+
+
+def test_a_mark_without_check_digit_names_nobody_where_another_carriers_shape_fits_too() -> None:
+    found = recognise("JAB123456789")
+
+    assert (found.carrier, found.candidates) == (None, ("DHL Express", "PUROLATOR"))
+    assert found.notes == ("It could be DHL Express (Piece ID) (DHL Express) or Purolator (alpha + 9) (PUROLATOR): no carrier is named.",)
+    assert recognise("JABC123456789").carrier == "DHL Express"
 
 
 def test_a_shape_alone_is_a_candidate_and_says_why_it_is_not_named() -> None:

@@ -32,8 +32,10 @@ def recognise(number: str) -> Detection:
     notes = tuple(f"It looks like {row.name}, but its check digit is wrong." for row in failed)
     best = max((claim.row.evidence for claim in held), default=Evidence.SHAPE)
     strongest = [claim for claim in held if claim.row.evidence is best]
-    if best is Evidence.SHAPE or len({claim.carrier for claim in strongest}) > 1:
-        return Detection(profile=PROFILE, candidates=_carriers(held), notes=(*_undecided(held, best), *notes))
+    # A mark that nothing verifies decides only where nobody else's shape fits.
+    rivals = strongest if any(claim.row.check for claim in strongest) else held
+    if best is Evidence.SHAPE or len({claim.carrier for claim in rivals}) > 1:
+        return Detection(profile=PROFILE, candidates=_carriers(held), notes=(*_undecided(rivals, best), *notes))
     # Of one carrier's rows the one that knows the method says more.
     chosen = max(strongest, key=lambda claim: bool(claim.method))
     return Detection(
@@ -72,10 +74,10 @@ def _carriers(held: Iterable[Claim]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(claim.carrier for claim in sorted(held, key=lambda claim: -claim.row.evidence)))
 
 
-def _undecided(held: list[Claim], best: Evidence) -> tuple[str, ...]:
-    if not held:
+def _undecided(rivals: list[Claim], best: Evidence) -> tuple[str, ...]:
+    if not rivals:
         return ()
-    names = " or ".join(dict.fromkeys(f"{claim.row.name} ({claim.carrier})" for claim in held if claim.row.evidence is best))
+    names = " or ".join(dict.fromkeys(f"{claim.row.name} ({claim.carrier})" for claim in rivals))
     if best is Evidence.SHAPE:
         return (f"It has the shape of {names}, which proves nothing: no carrier is named.",)
     return (f"It could be {names}: no carrier is named.",)
