@@ -287,6 +287,11 @@ REFUSED: tuple[tuple[str, str, str | None], ...] = (
     ),
     ("sync_orders: {normalize: [{target: method, from: a, to: b}]}", "SETTING_INVALID", "sync_orders.normalize[0].target"),
     ("sync_orders: {normalize: [{target: carrier, from: a}]}", "KEY_MISSING", "sync_orders.normalize[0].to"),
+    (
+        'sync_orders: {normalize: [{target: carrier, from: a, to: "GLS\\u0001"}]}',
+        "SETTING_INVALID",
+        "sync_orders.normalize[0].to",
+    ),
     ("sku_prefix: !file secret", "SECRET_MISPLACED", "sku_prefix"),
     ("sku_prefix: !vault secret", "SETTING_INVALID", "sku_prefix"),
     ("sku_prefix: ${UNSET}", "VARIABLE_UNSET", "sku_prefix"),

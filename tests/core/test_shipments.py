@@ -4,11 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from tests.core.folding import Ledger
-from tests.core.orders import BUNDLE, ORDER_ID, arrival, component, made, new_order, shipment
+from tests.core.orders import BUNDLE, NOW, ORDER_ID, arrival, component, made, new_order, settings, shipment
+from worker.core import fulfillment_document
 from worker.core.coalescing import coalesce
+from worker.core.connections import SyncOrders
 from worker.core.outcomes import Outcome
+from worker.core.parcels import lines_of
 
 LINE = {"amazon_order_item_id": "10000000000001", "quantity": 1}
 PARCEL = "FR-1 1Z9999990399999999"
@@ -178,3 +184,21 @@ def test_a_source_that_leaves_out_the_sequence_of_a_parcel_is_refused() -> None:
     ledger.note(coalesce(key, arrival(2, shipment(LINE))))
 
     assert ledger.ended[2].reason == "SEQUENCE_MISSING"
+
+
+@given(carrier=st.text(min_size=1), method=st.text(), normalized=st.text(), number=st.text())
+@example(carrier="GLS\u0001", method="", normalized="x", number="1")
+@example(carrier="a", method="\ud800", normalized="GLS\u0001", number="1\ufffe")
+def test_no_text_of_message_or_settings_can_break_the_feed_that_it_goes_into(
+    carrier: str, method: str, normalized: str, number: str
+) -> None:
+    try:
+        rules = SyncOrders.model_validate({"normalize": [{"target": "carrier", "from": "a", "to": normalized}]})
+    except ValidationError:
+        return
+    data = {**shipment(), "carrier": carrier, "method": method, "tracking_number": number}
+
+    facets, _ = settings(normalize=rules.normalize).shipment_template.make(data, "FR-1 1", NOW)
+
+    for value in facets.values.values():
+        fulfillment_document.body(ORDER_ID, lines_of(value), (), NOW)

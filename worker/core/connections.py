@@ -21,6 +21,7 @@ from worker.core.rules import Rule
 from worker.core.shipments import ShipmentTemplate
 from worker.core.sync import SyncTemplate
 from worker.core.targets import Frozen, Many, Name, Some, Spec, TemplateKind, Way, check, refusal, required, twice
+from worker.core.texts import unwanted_character
 
 LONGEST_NAME: Final = 128
 LONGEST_PREFIX: Final = 30
@@ -52,6 +53,12 @@ def _schedule(every: str) -> str:
 def _printable(text: str) -> str:
     if not text.isprintable() or text != text.strip():
         raise refusal("SETTING_INVALID", reason="it has control characters, or spaces at an end.")
+    return text
+
+
+def _writable(text: str) -> str:
+    if character := unwanted_character(text):
+        raise refusal("SETTING_INVALID", reason=f"it holds the control character {character}, which no feed can hold.")
     return text
 
 
@@ -189,7 +196,7 @@ class Normalization(Frozen):
 
     target: Literal["carrier", "service"]
     from_: Annotated[str, Field(alias="from", min_length=1)]
-    to: str
+    to: Annotated[str, AfterValidator(_writable)]
 
 
 class SyncOrders(Frozen):
