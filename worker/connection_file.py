@@ -29,6 +29,7 @@ from worker.core.connections import (
 from worker.core.issues import FAULTS, Issue, issue
 from worker.core.mapping import BUILT_IN_MAPPING_SETS, MappingSet
 from worker.core.marketplaces import MARKETPLACES
+from worker.core.quota import METERED
 from worker.core.rules import BUILT_IN_RULES, Condition, Rule
 from worker.core.targets import Frozen, Many, Name, Number, Scalar, Some, Spec, TemplateKind, check, names, refusal
 from worker.errors import FeedlineError
@@ -93,7 +94,7 @@ class Application(Frozen):
 
     client_id: Name | None = None
     client_secret: SecretText | None = None
-    usage_plans: Mapping[Name, UsagePlan] = Field(default_factory=dict)
+    usage_plans: Mapping[Name, UsagePlan] = Field(default_factory=dict, json_schema_extra={"propertyNames": {"enum": [*sorted(METERED)]}})
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -243,6 +244,7 @@ class _Reading:
                     except PydanticCustomError as error:
                         self.complain(tree.line_of(place), issue(error.type, field=path(place), **(error.context or {})))
         self._timezones_exist(tree)
+        self._operations_are_metered(tree)
         self._sellers_agree(tree)
 
     def _names_are_unique(self, tree: Located, section: str) -> None:
@@ -293,6 +295,13 @@ class _Reading:
                 place = ("connections", at, "timezone")
                 shown = "of the environment" if timezone.is_from_environment else timezone.value
                 self.complain(tree.line_of(place), issue("TIMEZONE_UNKNOWN", field=path(place), value=shown))
+
+    def _operations_are_metered(self, tree: Located) -> None:
+        for at, entry in enumerate(tree.entries("connections")):
+            application = entry.get("application")
+            for operation, _ in [] if application is None else application.items("usage_plans"):
+                if operation not in METERED:
+                    self._unknown(tree, "KEY_UNKNOWN", operation, ("connections", at, "application", "usage_plans", operation), METERED)
 
     def _sellers_agree(self, tree: Located) -> None:
         """One seller's connections in one region share an account, and so its credentials."""

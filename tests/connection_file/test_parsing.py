@@ -235,6 +235,11 @@ REFUSED: tuple[tuple[str, str, str | None], ...] = (
         "SETTING_INVALID",
         "application.usage_plans.createFeed.rate",
     ),
+    (
+        "application: {client_id: x, client_secret: y, usage_plans: {creatFeed: {rate: 1, burst: 1}}}",
+        "KEY_UNKNOWN",
+        "application.usage_plans.creatFeed",
+    ),
     ("import_listings: {feed_type: OTHER}", "SETTING_INVALID", "import_listings.feed_type"),
     ("import_listings: {save: [SKU, Price]}", "SETTING_INVALID", "import_listings.save[1]"),
     ("import_listings: {save: []}", "SETTING_INVALID", "import_listings.save"),

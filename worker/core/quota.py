@@ -63,6 +63,9 @@ HIDDEN: Final[Mapping[str, Plan]] = {
     "createFeed:JSON_LISTINGS_FEED": Plan(5 / 300, 5),
 }
 
+METERED: Final = PUBLISHED.keys() | HIDDEN.keys()
+"""All that a usage plan can be set for."""
+
 PACE: Final = 0.99
 """We refill a little slower than told: Amazon prints its rates rounded to four decimals (0.0056 may be 1/180)."""
 
