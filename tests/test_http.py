@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pika
@@ -19,9 +20,10 @@ from sqlalchemy import text
 from tests.eventually import eventually
 from tests.tcp_proxy import TcpProxy
 from worker import health
-from worker.broker.topology import INVENTORY, declare
+from worker.broker.topology import INVENTORY, WORK, declare
 from worker.clock import Clock
 from worker.database import Database
+from worker.readiness import Readiness
 
 PROMISED_SECONDS = 10
 """Within so long /readyz notices that Postgres or RabbitMQ cannot be reached."""
@@ -102,7 +104,8 @@ def _body(server: Server, path: str) -> dict[str, Any]:
     return parsed
 
 
-def test_a_worker_is_not_ready_before_its_queues_are_declared(serve: Serve, settings: dict[str, str]) -> None:
+@pytest.mark.parametrize("missing", [INVENTORY, WORK])
+def test_a_worker_is_not_ready_before_its_queues_are_declared(serve: Serve, settings: dict[str, str], missing: str) -> None:
     server = serve(settings)
 
     eventually(lambda: "lacks what a worker declares" in (_body(server, "/readyz")["checks"]["rabbitmq"]["fault"] or ""))
@@ -110,9 +113,38 @@ def test_a_worker_is_not_ready_before_its_queues_are_declared(serve: Serve, sett
     declare(connection)
 
     eventually(lambda: server.status("/readyz") == 200)
-    connection.channel().queue_delete(INVENTORY)
+    connection.channel().queue_delete(missing)
     connection.close()
     eventually(lambda: server.status("/readyz") == 503)
+
+
+def test_a_check_that_fails_in_an_unheard_of_way_says_so_and_is_asked_again() -> None:
+    class Odd:
+        def __init__(self) -> None:
+            self.asked = 0
+
+        def ask(self) -> str | None:
+            self.asked += 1
+            if self.asked == 1:
+                raise LookupError("marked-secret")
+            return None
+
+        def close(self) -> None:
+            pass
+
+    class Hurried(Clock):
+        def wait(self, event: Event, seconds: float) -> bool:
+            seen.append(readiness.faults()["odd"])
+            return super().wait(event, min(seconds, 0.01))
+
+    seen: list[str | None] = []
+    readiness = Readiness({"odd": Odd()}, clock=Hurried())
+
+    readiness.start()
+
+    eventually(lambda: None in seen)
+    readiness.stop()
+    assert seen[0] == "The check itself failed: LookupError."
 
 
 @pytest.mark.parametrize("service", ["FEEDLINE_DATABASE_URL", "FEEDLINE_AMQP_URL"])
@@ -238,13 +270,19 @@ def test_what_is_not_served_is_told_and_harmless(serve: Serve, settings: dict[st
     assert server.status("/healthz") == 200
 
 
-def test_a_port_that_is_taken_is_one_sentence(serve: Serve, settings: dict[str, str]) -> None:
+def test_a_port_that_was_any_is_told_at_every_level(serve: Serve, settings: dict[str, str]) -> None:
+    server = serve({**settings, "FEEDLINE_LOG_LEVEL": "error"})
+
+    assert server.status("/healthz") == 200
+
+
+def test_a_port_that_is_taken_is_one_sentence(settings: dict[str, str], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("FEEDLINE_")}
         done = subprocess.run(
             [sys.executable, "-c", "import sys; from worker.http import serve; sys.exit(serve())"],
-            env={**inherited, **settings, "FEEDLINE_HTTP_PORT": str(port), health.DIRECTORY_VARIABLE: "."},
+            env={**inherited, **settings, "FEEDLINE_HTTP_PORT": str(port), health.DIRECTORY_VARIABLE: str(tmp_path)},
             capture_output=True,
             text=True,
             check=False,

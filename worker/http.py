@@ -3,6 +3,7 @@
 `serve` is meant as a Dramatiq fork: it takes its settings from the environment and returns an exit code.
 """
 
+import logging
 import multiprocessing
 import os
 import socket
@@ -19,7 +20,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from prometheus_client import make_wsgi_app
 
 from worker import logs
-from worker.broker.topology import EXCHANGE, INGEST_QUEUES
+from worker.broker.topology import EXCHANGE, INGEST_QUEUES, WORK
 from worker.clock import Clock
 from worker.core.json import encode
 from worker.errors import FeedlineError
@@ -43,7 +44,7 @@ def serve() -> int:
     clock = Clock()
     engine = watching_engine(settings)
     readiness = Readiness(
-        {"postgres": PostgresReady(engine), "rabbitmq": RabbitMQReady(settings.amqp_urls(), EXCHANGE, INGEST_QUEUES)}, clock=clock
+        {"postgres": PostgresReady(engine), "rabbitmq": RabbitMQReady(settings.amqp_urls(), EXCHANGE, (*INGEST_QUEUES, WORK))}, clock=clock
     )
     try:
         server = listen(
@@ -55,6 +56,8 @@ def serve() -> int:
     readiness.start()
     threading.Thread(target=_end_with_parent, args=(server,), name="parent watch", daemon=True).start()
     host, port = server.server_address[:2]
+    if settings.http_port == 0:
+        logging.getLogger(__name__).setLevel(logging.INFO)  # nobody else knows the port: it is told whatever the level
     log.info("http_listening", host=host, port=port)
     with server:
         server.serve_forever()

@@ -72,11 +72,19 @@ class Readiness:
     def _watch(self, name: str, check: Check) -> None:
         try:
             while not self._ended.is_set():
-                fault = check.ask()
+                fault = _asked(check)
                 self._answers[name] = Answer(fault, self._clock.monotonic())
                 self._clock.wait(self._ended, CHECK_EVERY_SECONDS)
         finally:
             check.close()
+
+
+def _asked(check: Check) -> str | None:
+    """Whatever a check raises is an answer, too: a thread that ended would leave the instance unready for good."""
+    try:
+        return check.ask()
+    except Exception as error:  # noqa: BLE001
+        return f"The check itself failed: {type(error).__name__}."
 
 
 class PostgresReady:
