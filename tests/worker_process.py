@@ -26,7 +26,7 @@ class WorkerProcess:
         self.log_path = log
         # The machine's own FEEDLINE_* settings are not the test's.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("FEEDLINE_")}
-        defaults = {"FEEDLINE_HTTP_PORT": "0", "FEEDLINE_LOG_FORMAT": "json"}
+        defaults = {"FEEDLINE_HTTP_PORT": "0", "FEEDLINE_LOG_FORMAT": "json", "TMPDIR": str(log.parent)}
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 [str(FEEDLINE), "worker", *arguments],

@@ -1,14 +1,13 @@
 """`feedline worker`: the daemon. Prepares the process before anything that depends on it is imported, then runs Dramatiq."""
 
 import os
-import shutil
 import sys
-import tempfile
 from typing import Annotated
 
 import typer
 
 from worker.errors import FeedlineError, UsageError
+from worker.instance_folder import instance_folder
 
 DATABASE_PATIENCE_SECONDS = 30
 """How long a starting worker waits for Postgres before it gives up with a sentence."""
@@ -24,14 +23,11 @@ def worker(
 ) -> None:
     """Run the daemon that turns messages into feeds."""
     chosen = _queues(queues)
-    folder = tempfile.mkdtemp(prefix="feedline-metrics-")
-    # Both are read at import: prometheus_client chooses its kind of value, Dramatiq how soon a consumer comes back.
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-    os.environ.setdefault("dramatiq_restart_delay", "500")
-    try:
+    with instance_folder() as folder:
+        # Both are read at import: prometheus_client chooses its kind of value, Dramatiq how soon a consumer comes back.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+        os.environ.setdefault("dramatiq_restart_delay", "500")
         code = _run(processes, threads, chosen)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     raise typer.Exit(code)
 
 
