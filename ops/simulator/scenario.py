@@ -136,12 +136,19 @@ class Scenario(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def read_scenario(path: Path) -> Scenario:
-    """The scenario in a YAML or JSON file. Raises msgspec.ValidationError, naming the field."""
+    """The scenario in a YAML or JSON file. Raises ValueError, naming the field or the line."""
     if path.suffix == ".json":
         return msgspec.json.decode(path.read_bytes(), type=Scenario)
     from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-    return msgspec.convert(YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}, Scenario)
+    try:
+        told = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except YAMLError as error:
+        where = f":{error.problem_mark.line + 1}" if isinstance(error, MarkedYAMLError) and error.problem_mark else ""
+        what = error.problem if isinstance(error, MarkedYAMLError) else type(error).__name__
+        raise ValueError(f"{path}{where} is no YAML: {what}") from None
+    return msgspec.convert(told or {}, Scenario)
 
 
 def play(world: World, scenario: Scenario) -> None:

@@ -80,9 +80,20 @@ limits: {{processing_base_seconds: 5}}
     assert faults[0]["kind"] == "throttle"
 
 
-def test_a_faulty_scenario_is_refused(tmp_path: Path) -> None:
-    scenario = tmp_path / "scenario.json"
-    scenario.write_text(json.dumps({"sellers": [{"seller_id": "A"}]}), encoding="utf-8")
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("field.json", '{"sellers": [{"seller_id": "A"}]}'),
+        ("syntax.json", "{"),
+        ("syntax.yaml", "sellers: ["),
+        ("control.yaml", "sellers: \x01"),
+        ("tag.yaml", "sellers: !!python/none"),
+        ("list.yaml", "- sellers"),
+    ],
+)
+def test_a_faulty_scenario_is_refused(tmp_path: Path, name: str, text: str) -> None:
+    scenario = tmp_path / name
+    scenario.write_text(text, encoding="utf-8")
 
     with pytest.raises(SimulatorError, match="exit code 2"):
         Simulator.start(scenario=scenario)
