@@ -39,6 +39,7 @@ _USED_OTHERWISE = {
     "ruff": "ops/test",
     "mypy": "ops/test",
     "setuptools": "builds the package",
+    "tzdata": "the time zones that zoneinfo falls back on",
 }
 
 

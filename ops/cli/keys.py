@@ -3,7 +3,7 @@
 import typer
 
 from ops.cli import example
-from ops.cli.output import Json, emit, facts, note
+from ops.cli.output import Json, emit, facts, note, progress
 from ops.cli.session import database, settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -26,8 +26,8 @@ def rotate(*, as_json: Json = False) -> None:
 
     found = settings()
     vault = found.vault()
-    with database(found) as opened:
-        done = {str(column): sealed.renew(opened, vault, column) for column in sealed.COLUMNS}
+    with database(found) as opened, progress("Sealing anew") as advance:
+        done = {str(column): sealed.renew(opened, vault, column, advance) for column in sealed.COLUMNS}
     unreadable = [f"{column} {key}" for column, each in done.items() for key in each.unreadable]
     renewed = sum(each.renewed for each in done.values())
     seen = sum(each.seen for each in done.values())

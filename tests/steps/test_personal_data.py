@@ -254,8 +254,9 @@ def test_rotation_seals_everything_under_the_newest_key_beside_running_workers(s
     newest = new_key()
     both, alone = Vault([newest, old]), Vault([newest])
 
-    first = {str(column): sealed.renew(shop.ctx.database, both, column) for column in sealed.COLUMNS}
-    second = {str(column): sealed.renew(shop.ctx.database, both, column) for column in sealed.COLUMNS}
+    batches: list[int] = []
+    first = {str(column): sealed.renew(shop.ctx.database, both, column, batches.append) for column in sealed.COLUMNS}
+    second = {str(column): sealed.renew(shop.ctx.database, both, column, int) for column in sealed.COLUMNS}
 
     assert {name: each.renewed for name, each in first.items()} == {
         "account.client_secret": 0,
@@ -265,11 +266,12 @@ def test_rotation_seals_everything_under_the_newest_key_beside_running_workers(s
         "amazon_order.personal": 5,
         "outbox.sealed": 5,
     }
+    assert sum(batches) == 12
     assert all(each.renewed == 0 and not each.unreadable for each in second.values()), "rotating again changes nothing"
     with shop.ctx.database.begin() as tx:
         (found,) = orders_store.shown(tx, alone, order_id(1), connection=NAME)
     assert found["mapped"]["customer"] == f"{MARK} Roe"
-    lost = sealed.renew(shop.ctx.database, Vault([new_key()]), sealed.COLUMNS[4])
+    lost = sealed.renew(shop.ctx.database, Vault([new_key()]), sealed.COLUMNS[4], int)
     assert lost.unreadable == [f"1:{order_id(number)}" for number in range(1, 6)]
 
 
@@ -289,7 +291,7 @@ def test_rotation_in_batches_leaves_alone_what_a_worker_has_written_meanwhile(sh
                 tx.exec_driver_sql("UPDATE amazon_order SET personal = %s WHERE amazon_order_id = %s", (written, order_id(3)))
             return super().renewed(given)
 
-    done = sealed.renew(shop.ctx.database, Busy([newest, old]), sealed.COLUMNS[4])
+    done = sealed.renew(shop.ctx.database, Busy([newest, old]), sealed.COLUMNS[4], int)
 
     assert (done.seen, done.renewed) == (5, 4)
     with shop.ctx.database.begin() as tx:

@@ -1,4 +1,8 @@
-"""Older spellings of an order: as the Orders API v0 names its fields, and as upstreams and samples still show them. Requirement row R78."""
+"""Older spellings of an order: as the Orders API v0 names its fields, and as upstreams and samples still show them. Requirement row R78.
+
+They serve to try a template with a sample: Amazon is asked for the orders of 2026-01-01 alone. So what is respelt is what templates
+map; status, marketplace and channel, which v0 also gives other values, are not.
+"""
 
 from collections.abc import Mapping
 from typing import Final

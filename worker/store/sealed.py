@@ -1,6 +1,6 @@
 """Every column whose values are sealed, and how they come under the newest key."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from cryptography.fernet import InvalidToken
@@ -42,8 +42,8 @@ class Sealed(NamedTuple):
     unreadable: Sequence[str]
 
 
-def renew(database: Database, vault: Vault, column: Column) -> Sealed:
-    """Bring the column's values under the newest key, in batches, beside workers that go on.
+def renew(database: Database, vault: Vault, column: Column, advance: Callable[[int], object]) -> Sealed:
+    """Bring the column's values under the newest key, in batches, beside workers that go on; *advance* is told of each batch's rows.
 
     A value that changes meanwhile is left alone: whoever has just written it has sealed it.
     """
@@ -61,6 +61,7 @@ def renew(database: Database, vault: Vault, column: Column) -> Sealed:
                 if new is not None:
                     renewed += _replace(tx, column, key, value, new)
         seen += len(rows)
+        advance(len(rows))
         if len(rows) < ROWS_AT_ONCE:
             return Sealed(seen, renewed, unreadable)
         after = rows[-1][0]
