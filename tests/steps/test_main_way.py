@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.steps.shop import NAME, Shop
+from tests.steps.shop import NAME, SELLER, Shop
 from worker import metrics
 from worker.store import connections
 
@@ -138,6 +138,25 @@ def test_a_quantity_for_what_amazon_fulfils_is_rejected_and_the_price_goes(shop:
     assert shop.outcomes()[sent]["reason"] == "FBA_GUARD"
     assert shop.outcomes()[sent]["facets"]["price"]["outcome"] == "accepted"
     assert shop.at_amazon("FBA")["price"] == "2.00"
+
+
+def test_a_quantity_that_was_on_its_way_to_another_channel_is_not_known_to_stand_in_the_new_one(shop: Shop) -> None:
+    shop.connect()
+    shop.lists("MUG-1")
+    shop.simulator.fault("feed_stuck_in_progress")
+    shop.publish({"sku": "MUG-1", "price": "9.00", "quantity": 5})
+    shop.run_until(lambda: "in_progress" in shop.states())
+
+    shop.connect(fulfillment_channel="AMAZON_NA", fba_quantity="send")
+    shop.simulator.release_feed(SELLER, shop.feeds()[0]["amazon_feed_id"])
+    shop.run()
+    known = shop.key("MUG-1")["confirmed"]
+    shop.publish({"sku": "MUG-1", "price": "9.00", "quantity": 5})
+    shop.run()
+
+    assert set(known) == {"price"}
+    ((patch,),) = [[patch["path"] for patch in message["patches"]] for message in shop.documents()[1]["messages"]]
+    assert patch == "/attributes/fulfillment_availability"
 
 
 @pytest.mark.requirement("R117")

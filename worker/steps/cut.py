@@ -189,6 +189,7 @@ def _store(
         document=gzip.compress(document, compresslevel=COMPRESSION, mtime=0),
         document_bytes=len(document),
         batch=going[0].rendered.batch,
+        fulfillment_channel=connection.settings.fulfillment_channel,
     )
     rows: list[tuple[FeedId, int, str, str]] = []
     leaving: list[TakeOff] = []

@@ -20,7 +20,7 @@ from worker.core import coalescing, report
 from worker.core.coalescing import Change, Flight
 from worker.core.connections import Connection
 from worker.core.cutting import halves, most_failing_feeds
-from worker.core.facets import LISTING, Value
+from worker.core.facets import HANDLING_TIME, LISTING, QUANTITY, Value
 from worker.core.feed_formats import FORMATS
 from worker.core.ids import FeedId
 from worker.core.issues import Issue, issue
@@ -33,7 +33,7 @@ from worker.core.states import UNDECIDED_ENDINGS, FeedEvent, FeedState
 from worker.database import Transaction
 from worker.errors import AmazonError, Refused, Unclear
 from worker.steps.attempt import given_back_on_failure, take_up
-from worker.store import feeds, flights, lanes, listings, outcomes, shipments
+from worker.store import connections, feeds, flights, lanes, listings, outcomes, shipments
 from worker.store.feeds import Feed
 from worker.store.flights import FALLBACK_PRODUCT_TYPE, Landing
 
@@ -52,6 +52,8 @@ _OUTCOMES: Final[Mapping[Verdict, Outcome]] = {
     Verdict.ACCEPTED_WITH_WARNINGS: Outcome.ACCEPTED_WITH_WARNINGS,
     Verdict.REJECTED: Outcome.REJECTED,
 }
+
+_AVAILABILITY: Final = frozenset({QUANTITY, HANDLING_TIME})
 
 _PLAINLY_ACCEPTED: Final[tuple[Verdict, tuple[Issue, ...]]] = (Verdict.ACCEPTED, ())
 
@@ -127,10 +129,13 @@ def write(ctx: Context, feed: Feed, connection: Connection, document: tuple[byte
             alone = (issue("UNDECIDED_ALONE", reason=decision.why or ""), *_feed_level(document))
             verdicts.update(dict.fromkeys(undecided, (Verdict.REJECTED, alone)))
             undecided = frozenset()
+        # Read under the keys' locks: a change of the channel waits for them, or has happened.
+        current = connections.by_id(tx, feed.connection_id) or connection
+        has_moved = feed.fulfillment_channel not in {None, current.settings.fulfillment_channel}
         taken = _taken(landings, verdicts, undecided, connection)
         if undecided:
             flights.read_versions(tx, feed.connection_id, feed.kind, _undecided(landings, undecided))
-        ended = [settled for landed in landings for settled in _landed(landed, verdicts, undecided, feed)]
+        ended = [settled for landed in landings for settled in _landed(landed, verdicts, undecided, feed, has_moved=has_moved)]
         accepted = len(sent) - len(undecided) - sum(verdict is Verdict.REJECTED for verdict, _ in verdicts.values())
         _send_again(tx, feed, _undecided(landings, undecided), decision.why or "", accepted=accepted, whole=goes_back_whole)
         for landed in landings:
@@ -196,16 +201,20 @@ def _verdict(verdicts: Mapping[int, tuple[Verdict, tuple[Issue, ...]]], number: 
 
 
 def _landed(
-    landed: Landing, verdicts: Mapping[int, tuple[Verdict, tuple[Issue, ...]]], undecided: frozenset[int], feed: Feed
+    landed: Landing, verdicts: Mapping[int, tuple[Verdict, tuple[Issue, ...]]], undecided: frozenset[int], feed: Feed, *, has_moved: bool
 ) -> list[Settled]:
-    """Bring a key's changes to their end, or back among what is pending; return the messages that end by it."""
+    """Bring a key's changes to their end, or back among what is pending; return the messages that end by it.
+
+    *has_moved*: the connection has another fulfillment channel by now, of which what the feed says of the stock is not known.
+    """
     fates = {number: None if number in undecided else _fate(*verdicts.get(number, _PLAINLY_ACCEPTED)) for number in landed.flights}
     known = [_known(flight, fates[number]) for number, flight in landed.flights.items()]
     carriers = {number: frozenset(flight.change.messages) for number, flight in landed.flights.items()}
     apart = [part for number, flight in landed.flights.items() for part in _decided(flight, fates[number])]
     ended = [_with_number(settled, carriers, fates, feed) for settled in coalescing.land(landed.key, apart)]
     for values in known:
-        ended += coalescing.confirm(landed.key, values)
+        stands = {facet: value for facet, value in values.items() if facet not in _AVAILABILITY} if has_moved else values
+        ended += coalescing.confirm(landed.key, stands)
     return ended
 
 

@@ -127,8 +127,12 @@ _IS_USED: Final = text("""
     SELECT EXISTS (SELECT FROM key_state WHERE connection_id = :id) OR EXISTS (SELECT FROM listing WHERE connection_id = :id)
         OR EXISTS (SELECT FROM feed WHERE connection_id = :id) OR EXISTS (SELECT FROM imported_listing WHERE connection_id = :id)
         OR EXISTS (SELECT FROM amazon_order WHERE connection_id = :id) OR EXISTS (SELECT FROM order_window WHERE connection_id = :id)""")
+# In the order of the keys, as staging locks them. What is in a feed is locked, too: it may land while this waits.
 _FORGET_AVAILABILITY: Final = text("""
-    UPDATE key_state SET confirmed = confirmed - 'quantity' - 'handling_time' WHERE connection_id = :id AND confirmed <> '{}'""")
+    UPDATE key_state SET confirmed = confirmed - 'quantity' - 'handling_time'
+     WHERE (connection_id, kind, key) IN (
+           SELECT connection_id, kind, key FROM key_state
+            WHERE connection_id = :id AND kind = 'listings' AND (confirmed <> '{}' OR state = 'in_feed') ORDER BY key FOR UPDATE)""")
 
 _PAUSE: Final = text("UPDATE connection SET paused = :paused WHERE name = :name AND paused <> :paused")
 _COPY_OF: Final = text("SELECT copy_of FROM connection WHERE id = :id")

@@ -42,13 +42,14 @@ class Feed(msgspec.Struct):
     looks: int
     amazon_feed_id: str | None
     result_document_id: str | None
+    fulfillment_channel: str | None
     now: datetime
     """Postgres' clock at the claim."""
 
 
 _COLUMNS: Final = (
     "id, connection_id, kind, feed_type, state, split_id, messages, first_message_id, created_at, attempts, lease, amazon_document_id, "
-    "upload_url, submitted_at, unclear_since, looks, amazon_feed_id, result_document_id, now()"
+    "upload_url, submitted_at, unclear_since, looks, amazon_feed_id, result_document_id, fulfillment_channel, now()"
 )
 
 
@@ -79,13 +80,27 @@ def add(
     document: bytes,
     document_bytes: int,
     batch: str | None = None,
+    fulfillment_channel: str | None = None,
 ) -> None:
     """Store a feed that has just been cut. *document*: gzip of the bytes to upload; *connection*: id and name."""
     tx.exec_driver_sql(
         "INSERT INTO feed (id, connection_id, kind, feed_type, state, split_id, lease, messages, first_message_id, document, "
-        "document_bytes, batch, created_at, changed_at, due_at) "
-        "VALUES (%s, %s, %s, %s, 'cut', %s, %s, %s, %s, %s, %s, %s, now(), now(), now())",
-        (feed_id, connection[0], kind, feed_type, split_id, lease, messages, first_message_id, document, document_bytes, batch),
+        "document_bytes, batch, fulfillment_channel, created_at, changed_at, due_at) "
+        "VALUES (%s, %s, %s, %s, 'cut', %s, %s, %s, %s, %s, %s, %s, %s, now(), now(), now())",
+        (
+            feed_id,
+            connection[0],
+            kind,
+            feed_type,
+            split_id,
+            lease,
+            messages,
+            first_message_id,
+            document,
+            document_bytes,
+            batch,
+            fulfillment_channel,
+        ),
     )
     _tell(tx, feed_id, FeedState.CUT, None)
 

@@ -152,6 +152,7 @@ CREATE TABLE feed (
                              'in_progress', 'done', 'settled', 'cancelled', 'fatal', 'abandoned')),
     split_id             bigint,               -- the group of undecided changes that this feed sends again
     batch                text,                 -- what its keys have in common: worker/core/rendered.py
+    fulfillment_channel  text,                 -- the connection's, when it was cut: where its quantities went
     messages             integer NOT NULL CHECK (messages > 0),
     first_message_id     integer NOT NULL,
     document             bytea NOT NULL,       -- gzip of the exact bytes that are uploaded
@@ -198,6 +199,8 @@ CREATE TABLE feed_message (
     issues      jsonb,
     PRIMARY KEY (feed_id, message_id)
 ) PARTITION BY RANGE (feed_id);
+-- Those of orders, which are few among those of SKUs: a shipment may wait long, and many feeds go meanwhile.
+CREATE INDEX feed_message_of_order ON feed_message (key) WHERE key LIKE '___-_______-_______';
 
 -- All that is known of one key: what must still reach Amazon, what is on its way, what Amazon is known to have.
 -- Promise 2, at most one change in flight for a connection and SKU, is this table's primary key: a key has one feed_id.
