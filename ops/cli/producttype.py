@@ -72,4 +72,4 @@ def set_(
         emit({"connection": connection, "sku": key, "product_type": product_type, "before": None if before is None else before._asdict()})
     else:
         was = "" if before is None else f" in place of {before.product_type} ({before.source})"
-        say(f"{key}: product type {product_type}{was}. Publish the SKU's message again to send it with this type.")
+        say(f"{key}: product type {product_type}{was}. What Amazon refused goes again with: feedline run sync-listings")

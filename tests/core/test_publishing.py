@@ -329,6 +329,16 @@ def test_the_product_type_is_the_messages_else_amazons_else_the_generic_one() ->
     assert product_type(mapped(), "PRODUCT") == "PRODUCT"
 
 
+@pytest.mark.requirement("R69")
+def test_a_product_type_that_was_set_by_hand_goes_before_the_messages() -> None:
+    about = Listing("MUG-1", "DRINKING_CUP", (), type_is_set=True)
+
+    patch = listing_messages.render(change(**mapped(product_type="LUGGAGE").facets.values), {}, None, about, offer_of(connection({})))
+
+    assert isinstance(patch, Patch)
+    assert patch.message["productType"] == "DRINKING_CUP"
+
+
 # --- deletion ------------------------------------------------------------------------------------------------------------------
 
 

@@ -126,6 +126,7 @@ def test_a_product_type_that_amazon_does_not_take_comes_with_its_remedy(code: st
     assert issue.remedy is not None
     assert "feedline producttype search" in issue.remedy
     assert "feedline producttype set" in issue.remedy
+    assert "feedline run sync-listings" in issue.remedy
 
 
 # --- what it leaves open -----------------------------------------------------------------------------------------------------

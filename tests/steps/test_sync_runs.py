@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from tests.steps.parcels import OTHER_ORDER, amazon_has, component, line, packages, parcel, ship
-from tests.steps.shop import NAME, Shop
+from tests.steps.shop import MARKETPLACE, NAME, Shop
 from worker.core.connections import Connection
 from worker.core.runs import RunKind, Trigger
 from worker.errors import FeedlineError
 from worker.steps.map_again import MappedAgain, mapped_again
 from worker.steps.run import RunRefused, ask
-from worker.store import runs, traces
+from worker.store import connections, runs, traces
+from worker.store.product_types import set_by_hand
 from worker.store.resync import Stored
 
 LINGER = 3600
@@ -293,6 +294,24 @@ def test_refused_messages_are_mapped_but_once_however_many_there_are_of_a_key(sh
 
     assert counts(listings(shop), "sent_again") == [2]
     assert len(mapped) == len(set(mapped)) == 8
+
+
+@pytest.mark.requirement("R69")
+def test_a_listing_that_was_refused_for_its_product_type_goes_again_with_the_one_that_was_set_by_hand(shop: Shop) -> None:
+    product = {"asin": "B07X4K9Y9Z", "title": "Mug", "product_type": "DRINKING_CUP"}
+    shop.simulator.put_products(MARKETPLACE, [product])
+    shop.connect()
+    said = {"title": "Mug", "asin": product["asin"], "condition": "New", "price": "9.90", "quantity": 5, "product_type": "MUGGLE"}
+    (refused,) = shop.publish({"type": "feedline.listing.v1", "sku": "MUG-1", **said})
+    shop.run()
+    assert shop.outcomes()[refused]["reason"] == "4000003"
+
+    with shop.ctx.database.begin() as tx:
+        set_by_hand(tx, connections.by_name(tx, NAME).id, "MUG-1", "DRINKING_CUP")
+    summary = listings(shop)
+
+    assert counts(summary, "sent_again", "succeeded") == [1, 1]
+    assert shop.at_amazon("MUG-1")["product_type"] == "DRINKING_CUP"
 
 
 def test_a_key_with_messages_of_several_batches_is_looked_at_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,11 +60,15 @@ class Offer(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """What Amazon says of the SKU: its type, and the fulfillment channel codes it reports."""
+    """What Amazon says of the SKU: its type, and the fulfillment channel codes it reports.
+
+    `type_is_set`: a person has set the type, so that it goes before what a message says (R69).
+    """
 
     sku: str
     product_type: str
     channels: tuple[str, ...]
+    type_is_set: bool = False
 
 
 class Patch(NamedTuple):

@@ -105,7 +105,7 @@ def _whole(change: Change, confirmed: Mapping[str, Value], lead_time_said: int |
     message = {
         "sku": listing.sku,
         "operationType": document["operation"],
-        "productType": document.get("product_type") or listing.product_type,
+        "productType": listing.product_type if listing.type_is_set else document.get("product_type") or listing.product_type,
         **({"requirements": document["requirements"]} if "requirements" in document else {}),
         "attributes": attributes,
     }

@@ -15,7 +15,7 @@ from worker.core.issues import Issue, Severity
 REMEDIES: Final[Mapping[str, str]] = dict.fromkeys(
     ("4000003", "8101"),
     "Find the right type with: feedline producttype search KEYWORD; set it with: feedline producttype set SKU TYPE; "
-    "then send the message again.",
+    "then send what was refused with: feedline run sync-listings.",
 )
 """What to do about Amazon's codes for a product type that it does not take (R69)."""
 

@@ -128,7 +128,8 @@ def _message(connection: Connection, message: Message, made: Mapped, met: _Surro
 def _of_listing(connection: Connection, made: Mapped, sources: Mapping[str, str]) -> OfListing:
     said = made.facets.values.get(LISTING)
     says_type = said is not None and not said.cleared and "product_type" in said.value
-    source = "message" if says_type else sources.get(made.key, "fallback")
+    stored = sources.get(made.key, "fallback")
+    source = "message" if says_type and stored != "manual" else stored
     return OfListing(to_amazon(made.key, connection.settings.sku_prefix), made.key in sources, source)
 
 

@@ -20,6 +20,11 @@ FALLBACK_PRODUCT_TYPE: Final = "PRODUCT"
 """Amazon's generic type (R68)."""
 
 
+def listing_of(sku: str, product_type: str | None, source: str | None, channels: Sequence[str] | None) -> Listing:
+    """Return what is stored of a SKU as rendering takes it; None where nothing is. *source*: who said the product type."""
+    return Listing(sku, product_type or FALLBACK_PRODUCT_TYPE, tuple(channels or ()), type_is_set=source == "manual")
+
+
 class Claimed(msgspec.Struct):
     """A locked row that may go into the next feed. `key.versions` is not read, for a cut does not need it."""
 
@@ -45,13 +50,14 @@ def claim(tx: Transaction, connection_id: int, kind: str, *, group: int | None, 
         if len(rows) < most:
             return
         after, page, left = _AFTER, page * 2, left - most
-        given |= {"last_key": rows[-1][0], "last_priority": rows[-1][6], "last_since": rows[-1][7]}
+        given |= {"last_key": rows[-1][0], "last_priority": rows[-1][-2], "last_since": rows[-1][-1]}
 
 
 FIRST_PAGE: Final = 2000
 
 _CLAIM: Final = """
-    SELECT k.key, k.pending::text, k.confirmed::text, k.lead_time_said, l.product_type, l.channels, k.priority, k.pending_since
+    SELECT k.key, k.pending::text, k.confirmed::text, k.lead_time_said, l.product_type, l.channels, l.product_type_source,
+           k.priority, k.pending_since
       FROM (SELECT * FROM key_state k
              WHERE k.connection_id = %(connection)s AND k.kind = %(kind)s AND k.state = 'ready' AND {which} {after}
              ORDER BY k.priority, k.pending_since, k.key LIMIT %(most)s FOR UPDATE SKIP LOCKED) AS k
@@ -68,9 +74,9 @@ def _claimed(tx: Transaction, connection_id: int, kind: str, rows: Sequence[Sequ
         Claimed(
             key,
             Key(codec.change(pending), {}, {} if confirmed == "{}" else codec.confirmed(confirmed), lead_time_said),
-            Listing(key, product_type or FALLBACK_PRODUCT_TYPE, tuple(channels or ())),
+            listing_of(key, product_type, source, channels),
         )
-        for key, pending, confirmed, lead_time_said, product_type, channels, _, _ in rows
+        for key, pending, confirmed, lead_time_said, product_type, channels, source, _, _ in rows
     ]
 
 

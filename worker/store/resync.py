@@ -11,7 +11,7 @@ from worker.core.kinds import Kind
 from worker.core.messages import MessageType
 from worker.database import Transaction
 from worker.store import shipments
-from worker.store.flights import FALLBACK_PRODUCT_TYPE
+from worker.store.flights import listing_of
 
 TYPES: Final = {
     Kind.LISTINGS: [MessageType.INVENTORY.value, MessageType.LISTING.value],
@@ -196,11 +196,11 @@ def about(tx: Transaction, connection_id: int, kind: Kind, keys: Sequence[str]) 
     if kind is Kind.SHIPMENTS:
         return dict(shipments.orders(tx, connection_id, keys))
     rows = tx.exec_driver_sql(
-        "SELECT wanted.key, l.product_type, l.channels FROM unnest(%s::text[]) AS wanted (key) "
+        "SELECT wanted.key, l.product_type, l.product_type_source, l.channels FROM unnest(%s::text[]) AS wanted (key) "
         "LEFT JOIN listing l ON l.connection_id = %s AND l.sku = wanted.key",
         (list(keys), connection_id),
     )
-    return {key: Listing(key, product_type or FALLBACK_PRODUCT_TYPE, tuple(channels or ())) for key, product_type, channels in rows}
+    return {row[0]: listing_of(*row) for row in rows}
 
 
 # --- how it ends ---------------------------------------------------------------------------------------------------------------
