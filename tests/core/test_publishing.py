@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,16 +20,19 @@ from worker.core.coalescing import Arrival, Change, Flight, Key, Open, Said
 from worker.core.connections import Connection, ConnectionSettings, from_amazon, to_amazon
 from worker.core.facets import HANDLING_TIME, LISTING, PRICE, QUANTITY, Value
 from worker.core.feed_document import Listing, Patch, assemble, body, header
-from worker.core.feed_formats import offer_of
+from worker.core.feed_formats import FORMATS, offer_of
 from worker.core.ids import AccountId, ConnectionId
 from worker.core.json import decode, encode
+from worker.core.kinds import Kind
 from worker.core.mapping import BUILT_IN_MAPPING_SETS
 from worker.core.marketplaces import MARKETPLACES
 from worker.core.ordering import Version
 from worker.core.outcomes import Fate, Outcome, Reason
 from worker.core.publishing import Published
+from worker.core.rendered import Part
 from worker.core.rules import BUILT_IN_RULES, Rule
 
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 CASES: list[dict[str, Any]] = decode((Path(__file__).parent / "golden" / "publishing.json").read_bytes())
 
 TEMPLATE: Mapping[str, Any] = {
@@ -499,6 +503,21 @@ def test_a_listing_that_says_nothing_at_all_is_not_sent() -> None:
     patch = rendered(connection({}), mapped(nothing).facets.values)
 
     assert (patch.message, patch.dropped[LISTING].outcome) == ({}, Outcome.SKIPPED)
+
+
+@pytest.mark.requirement("R102")
+def test_what_a_listing_only_repeats_does_not_tell_it_from_another() -> None:
+    us = connection({})
+    render = FORMATS[Kind.LISTINGS].renderer(us, NOON)
+
+    def part(price: str, title: str = "New") -> Part:
+        facets = mapped({"price": "dont_map"}, condition=title).facets.values
+        (only,) = render(Key(change(**facets), {}, {PRICE: Value(price)}), Listing("MUG-1", "PRODUCT", ())).parts
+        return only
+
+    assert part("8.00").body != part("9.00").body
+    assert part("8.00").digest == part("9.00").digest
+    assert part("8.00").digest != part("8.00", "Used - Good").digest
 
 
 def test_a_refused_listing_is_its_publishers_fault_alone() -> None:

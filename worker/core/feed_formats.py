@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from worker.core import feed_document, fulfillment_document, fulfillment_report, fulfillments, listing_messages, report
 from worker.core.coalescing import Key
 from worker.core.connections import Connection, ConnectionSettings, to_amazon
-from worker.core.facets import HANDLING_TIME, QUANTITY
+from worker.core.facets import HANDLING_TIME, LISTING, QUANTITY
 from worker.core.feed_document import Listing, Offer, Patch, PatchOp
 from worker.core.fulfillments import Order, Terms
 from worker.core.kinds import Kind
@@ -87,6 +87,9 @@ def _listings(connection: Connection, _now: datetime) -> Render:
         if not patch.message:
             return Rendered(dropped=patch.dropped)
         part = Part(feed_document.body(patch.message), patch.sent, patch.facets, patch.warnings, patch.replaces)
+        if LISTING in key.pending.facets and key.confirmed:
+            alone = listing_messages.render(key.pending, {}, key.lead_time_said, listing, offer)
+            part = part._replace(own=feed_document.body(alone.message) if isinstance(alone, Patch) else None)
         return Rendered((part,), patch.dropped)
 
     return render

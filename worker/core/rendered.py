@@ -14,7 +14,8 @@ class Part(NamedTuple):
 
     `body`: as it will stand in the document, but for its number. `sent`: every facet value that it carries, also those that it
     only repeats. `facets`: those of the change that it takes along, None for all. `warnings`: of facets that go, each with its
-    facet as `field`. `replaces`: facets beside those it carries that Amazon may lose by it.
+    facet as `field`. `replaces`: facets beside those it carries that Amazon may lose by it. `own`: the body as it would be if it
+    repeated nothing, where it repeats what is confirmed.
     """
 
     body: bytes
@@ -22,11 +23,15 @@ class Part(NamedTuple):
     facets: frozenset[str] | None = None
     warnings: tuple[Issue, ...] = ()
     replaces: frozenset[str] = frozenset()
+    own: bytes | None = None
 
     @property
     def digest(self) -> str:
-        """What tells this feed message from another one for the key: after a change of the settings, only what differs is sent again."""
-        return blake2b(self.body, digest_size=8).hexdigest()
+        """What tells this feed message from another one for the key: after a change of the settings, only what differs is sent again.
+
+        What it only repeats may be another value by then, and makes no difference.
+        """
+        return blake2b(self.body if self.own is None else self.own, digest_size=8).hexdigest()
 
 
 class Rendered(NamedTuple):

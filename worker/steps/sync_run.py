@@ -39,10 +39,13 @@ KEYS_AT_ONCE: Final = 300
 
 REFUSED_AT_ONCE: Final = 300
 
-FLUSH_SECONDS: Final = 30
+FLUSH_SECONDS: Final = 60
 """Longer than the longest wait between two looks: while the run waits, nothing of its lane lingers."""
 
-LONGEST_LOOK_SECONDS: Final = 5
+LOOK_SECONDS: Final = 5
+LONGEST_LOOK_SECONDS: Final = 30
+MESSAGES_A_SECOND: Final = 20_000
+"""A look counts all of the run's messages: the more there are, the longer it waits for the next."""
 
 
 def sync_listings(ctx: Context, run: Run, connection: Connection) -> StepResult:
@@ -282,7 +285,11 @@ def _wait(ctx: Context, run: Run, connection: Connection, kind: Kind) -> StepRes
             summary |= resync.shipped(tx, run.id)
     if not summary["waiting"]:
         return Done(summary)
-    return Again(cursor=run.cursor, summary=summary, due_in=timedelta(seconds=min(ctx.settings.feed_poll_seconds, LONGEST_LOOK_SECONDS)))
+    return Again(cursor=run.cursor, summary=summary, due_in=_look_in(ctx.settings.feed_poll_seconds, summary["received"]))
+
+
+def _look_in(poll_seconds: float, received: int) -> timedelta:
+    return timedelta(seconds=min(LONGEST_LOOK_SECONDS, max(min(poll_seconds, LOOK_SECONDS), received / MESSAGES_A_SECOND)))
 
 
 def _summary(run: Run, standings: Iterable[Standing], *, paused: bool, authorized: bool) -> dict[str, Any]:
