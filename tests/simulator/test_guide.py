@@ -14,6 +14,7 @@ from ops.simulator.given_orders import OrderChange, OrderGiven
 from ops.simulator.limits import Limits
 from ops.simulator.listings_report import MoreListings
 from ops.simulator.products import Product
+from ops.simulator.scenario import play, read_scenario
 from ops.simulator.world import World
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "guide" / "simulator.md").read_text(encoding="utf-8")
@@ -44,6 +45,17 @@ def test_every_limit_and_fault_that_the_guide_names_is_there() -> None:
     assert limits - set(Limits.__struct_fields__) == set()
     assert len(faults) > 8
     assert faults - set(KINDS) == set()
+
+
+def test_the_scenario_of_the_guide_sets_the_stage(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
+    (tmp_path / "stage.yaml").write_text(text, encoding="utf-8")
+    world = World(Clock())
+
+    scenario = read_scenario(tmp_path / "stage.yaml")
+    play(world, scenario)
+
+    assert all(getattr(scenario, field) for field in scenario.__struct_fields__)
 
 
 def _names(cell: str) -> list[str]:
