@@ -7,11 +7,11 @@ import msgspec
 import typer
 
 from ops.cli.compare import compare
+from ops.cli.facet_values import pieces, value_in_words
 from ops.cli.output import Json, emit, note, say, table
 from ops.cli.publish import full_type, lines, opened
 from ops.cli.reading import reading
 from worker.clock import Clock
-from worker.core.facets import LISTING
 from worker.core.json import JsonValue, decode, encode
 from worker.errors import UsageError
 
@@ -172,11 +172,10 @@ def _show(shown: Mapping[str, Any], feed_messages: Iterable[str]) -> None:
     if shown["decision"] is not None:
         for reason in shown["decision"]["reasons"]:
             say(f"  {reason}")
-    for item_id, pieces in shown["missing"].items():
-        say(f"  The bundle {item_id} waits for {_pieces(pieces.items())}.")
+    for item_id, counts in shown["missing"].items():
+        say(f"  The bundle {item_id} waits for {pieces(counts.items())}.")
     if shown["facets"]:
-        value = _offered if shown["amazon_order_id"] is None else _shipped
-        rows = ((f"  {facet['facet']}", value(facet), _outcome(facet)) for facet in shown["facets"])
+        rows = ((f"  {facet['facet']}", value_in_words(facet), _outcome(facet)) for facet in shown["facets"])
         table(("  facet", "value", "outcome"), rows)
     if shown["linked"] is False and shown["feed_message"] is not None:
         say("  Amazon has not been asked about this SKU yet: its product type stands for the fallback.")
@@ -188,20 +187,3 @@ def _show(shown: Mapping[str, Any], feed_messages: Iterable[str]) -> None:
 
 def _outcome(facet: Mapping[str, Any]) -> str:
     return f"{facet['outcome']} ({facet['reason']})" if "reason" in facet else str(facet["outcome"])
-
-
-def _offered(facet: Mapping[str, Any]) -> str:
-    if facet.get("cleared"):
-        return "deleted" if facet["facet"] == LISTING else "cleared"
-    return ", ".join(facet["value"]["attributes"]) if facet["facet"] == LISTING else str(facet["value"])
-
-
-def _shipped(facet: Mapping[str, Any]) -> str:
-    value = facet["value"]
-    if "shipped" in value:
-        return _pieces(value["shipped"].items())
-    return _pieces((line.get("item") or line["sku"], line["quantity"]) for line in value["lines"])
-
-
-def _pieces(pieces: Iterable[tuple[str, int]]) -> str:
-    return ", ".join(f"{count} of {what}" for what, count in pieces)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from ops.cli.facet_values import value_in_words
 from ops.cli.output import Cell, Json, emit, emit_lines, facts, say, table
 from ops.cli.reading import messages_table, reading, when
 from worker.errors import FeedlineError
@@ -101,10 +102,9 @@ def _show_message(trace: Mapping[str, Any]) -> None:
 
 
 def _facet(facet: Mapping[str, Any]) -> tuple[Cell, ...]:
-    value = "cleared" if facet.get("cleared") else facet.get("value")
     winner = _winner(facet)
     because = f"by {winner}" if winner is not None else facet.get("reason") or ("hidden on the storefront" if facet.get("hidden") else None)
-    return facet["facet"], None if value is None else str(value), facet["outcome"], because
+    return facet["facet"], value_in_words(facet), facet["outcome"], because
 
 
 def _winner(part: Mapping[str, Any]) -> str | None:
@@ -214,8 +214,7 @@ def _of_order(tx: "Transaction", order: str, connection: str | None, limit: int)
     found = traces.traces(tx, traces.of_order(tx, order, connection, limit))
     if not found:
         raise FeedlineError(f"No shipment of the order {order} has arrived{_within(None, connection)}.")
-    added = traces.of_shipments(tx, found)
-    return [{**as_json(trace), **added[id_]} for id_, trace in found.items()]
+    return [as_json(trace) for trace in found.values()]
 
 
 def _show_list(found: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:

@@ -1,5 +1,6 @@
 """Shipments on their way: parcels and bundles become order fulfilment feeds, and every message gets its outcome."""
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,6 +11,7 @@ from tests.eventually import eventually
 from tests.steps.parcels import ORDER, OTHER_ORDER, amazon_has, component, import_order, line, packages, parcel, ship
 from tests.steps.shop import MARKETPLACE, Shop
 from worker import metrics
+from worker.core.trace import as_json
 from worker.store import product_types, shipments, status, traces
 
 BUNDLE = "30000000000003"
@@ -539,6 +541,36 @@ def test_the_trace_of_a_held_shipment_says_where_each_of_its_parts_is(trading: S
     assert found is not None
     assert (found["outcome"], found["reason"]) == ("held", "bundle_partial")
     assert {facet["facet"].split()[0]: facet["outcome"] for facet in found["facets"]} == {"lines": "accepted", "bundle": "held"}
+
+
+def test_a_message_with_a_partial_bundle_is_held_as_a_whole_while_its_lines_are_in_a_feed(trading: Shop) -> None:
+    amazon_has(trading, A=1)
+    (sent,) = ship(trading, parcel("T1", line(), component("A")))
+    trading.run_until(lambda: trading.key(ORDER)["state"] == "in_feed")
+
+    with trading.ctx.database.begin() as tx:
+        (trace,) = traces.traces(tx, traces.named(tx, sent, None, None)).values()
+
+    assert (trace.outcome, trace.reason) == ("held", "bundle_partial")
+    assert isinstance(trace.facets, list)
+    assert {facet["facet"].split()[0]: facet["outcome"] for facet in trace.facets} == {"lines": "in_feed", "bundle": "held"}
+
+
+def test_the_trace_and_the_event_of_a_shipment_are_the_same_object(trading: Shop) -> None:
+    amazon_has(trading, A=1)
+    (sent,) = ship(trading, parcel("T1", line(), component("A"), component("B")))
+    trading.run()
+
+    with trading.ctx.database.begin() as tx:
+        (message_id,) = traces.named(tx, sent, None, None)
+        told = traces.trace_with_history(tx, message_id)
+        (event,) = traces.outcome_events(tx, [message_id])
+        (listed,) = traces.traces(tx, [message_id]).values()
+
+    assert told is not None
+    del told["history"]
+    assert len(told["shipment"]["parts"]) == 2
+    assert json.loads(event.body)["data"] == json.loads(json.dumps(told)) == json.loads(json.dumps(as_json(listed)))
 
 
 def test_an_order_is_forgotten_with_the_last_message_that_spoke_of_it(trading: Shop) -> None:

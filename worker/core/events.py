@@ -42,7 +42,8 @@ class OutcomeData(msgspec.Struct, frozen=True, kw_only=True):
 
     `id` and `source` are the upstream's; `feed_id` is ours, `amazon_feed_id` and `message_id` (in the feed) are Amazon's.
     `superseded_by` and `superseded_by_source` name the message that went instead. `deliveries` counts repeats in. `time` and
-    `sequence` are the upstream's; `decided_at` is null before the end.
+    `sequence` are the upstream's; `decided_at` is null before the end. `shipment`: of a shipment message only, its order, the decision
+    on its carrier, the stages that it has come through, and the feed messages that carried it.
     """
 
     id: str | None
@@ -64,6 +65,7 @@ class OutcomeData(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: datetime | None = None
     issues: Sequence[Issue] = ()
     facets: JsonValue = None
+    shipment: JsonObject | msgspec.UnsetType = msgspec.UNSET
 
 
 class FeedData(msgspec.Struct, frozen=True, kw_only=True):

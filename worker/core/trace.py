@@ -56,10 +56,14 @@ class Ending(NamedTuple):
 
 
 class Waits(NamedTuple):
-    """What holds back all that is pending for a key. `pending` may hold other messages than the one that is asked about."""
+    """What holds back all that is pending for a key. `pending` may hold other messages than the one that is asked about.
+
+    `partial`: facets that wait for further components of their bundle, whatever the rest of the key does.
+    """
 
     pending: Change | None
     hold_reason: str | None
+    partial: frozenset[str] = frozenset()
 
 
 class Record(NamedTuple):
@@ -251,13 +255,20 @@ def _unended(record: Record, facet: str) -> dict[str, Any]:
         said = carried.flight.change.facets.get(facet)
         if said is not None and said.message == record.id:
             return {"outcome": str(Standing.IN_FEED)}
+    if record.waits is not None and facet in record.waits.partial:
+        return {"outcome": str(Standing.HELD), "reason": str(Reason.BUNDLE_PARTIAL)}
     if record.waits is not None and record.waits.hold_reason is not None:
         return {"outcome": str(Standing.HELD), "reason": record.waits.hold_reason}
     return {"outcome": str(Standing.PENDING)}
 
 
 def _standing(facets: Sequence[JsonObject]) -> tuple[str, str | None]:
-    """Return the word for a message whose facets have not all ended: the furthest that one of them has come."""
+    """Return the word for a message whose facets have not all ended: the furthest that one of them has come.
+
+    A partial bundle holds the message as a whole, though its other lines go.
+    """
+    if any(facet.get("reason") == Reason.BUNDLE_PARTIAL for facet in facets):
+        return str(Standing.HELD), str(Reason.BUNDLE_PARTIAL)
     for word in (Standing.IN_FEED, Standing.HELD):
         for facet in facets:
             if facet["outcome"] == word:

@@ -90,26 +90,27 @@ def kept(tx: Transaction, message_ids: Sequence[int]) -> dict[int, Kept]:
     return {row[0]: Kept(*row) for row in rows}
 
 
-# An order has few feed messages, and its feeds are few between the arrival of a shipment and its end.
+# An order has few feed messages. The pattern is that of the index feed_message_of_order.
 _PARTS: Final = """
-    SELECT fm.feed_id, f.amazon_feed_id, fm.message_id, f.batch, fm.flight::text, fm.verdict, f.due_at IS NULL
+    SELECT m.id, fm.feed_id, f.amazon_feed_id, fm.message_id, f.batch, fm.flight::text, fm.verdict, f.due_at IS NULL
       FROM message m
+      JOIN shipment s ON s.message_id = m.id
       LEFT JOIN outcome o ON o.message_id = m.id
-      JOIN feed f ON f.connection_id = m.connection_id AND f.kind = %(kind)s
+      JOIN feed_message fm ON fm.key = s.amazon_order_id AND fm.key LIKE '___-_______-_______'
+      JOIN feed f ON f.id = fm.feed_id AND f.connection_id = s.connection_id AND f.kind = %(kind)s
        AND f.created_at BETWEEN m.received_at AND coalesce(o.decided_at, 'infinity')
-      JOIN feed_message fm ON fm.feed_id = f.id AND fm.key = %(order)s
-     WHERE m.id = %(message)s ORDER BY fm.feed_id, fm.message_id"""
+     WHERE m.id = ANY(%(messages)s::bigint[]) ORDER BY m.id, fm.feed_id, fm.message_id"""
 
 
-def parts(tx: Transaction, shipment: Kept) -> list[PartSent]:
-    """Return the feed messages that carried something of the shipment message, the oldest first."""
-    given = {"kind": Kind.SHIPMENTS, "order": shipment.amazon_order_id, "message": shipment.message_id}
-    found = []
-    for feed_id, amazon_feed_id, message_id, batch, flight, verdict, is_over in tx.exec_driver_sql(_PARTS, given):
-        facets = [facet for facet, said in codec.flight(flight).change.facets.items() if said.message == shipment.message_id]
+def parts(tx: Transaction, message_ids: Sequence[int]) -> dict[int, list[PartSent]]:
+    """Return the feed messages that carried something of each shipment message, the oldest first."""
+    found: dict[int, list[PartSent]] = {id_: [] for id_ in message_ids}
+    rows = tx.exec_driver_sql(_PARTS, {"kind": Kind.SHIPMENTS, "messages": list(message_ids)})
+    for id_, feed_id, amazon_feed_id, message_id, batch, flight, verdict, is_over in rows:
+        facets = [facet for facet, said in codec.flight(flight).change.facets.items() if said.message == id_]
         if facets:
             word = verdict or (Verdict.ACCEPTED if is_over else None)
-            found.append(PartSent(feed_id, amazon_feed_id, message_id, batch, tuple(facets), word))
+            found[id_].append(PartSent(feed_id, amazon_feed_id, message_id, batch, tuple(facets), word))
     return found
 
 

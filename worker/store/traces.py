@@ -9,8 +9,10 @@ import msgspec
 from worker.core import shipment_stages
 from worker.core import trace as core
 from worker.core.events import OutgoingEvent, outcome_event
+from worker.core.fulfillments import waiting_for_components
 from worker.core.kinds import Kind
 from worker.core.messages import MessageType
+from worker.core.shipment_stages import PartSent
 from worker.core.states import FeedState
 from worker.core.trace import Carried, Ending, Name, Record, Trace, Waits
 from worker.database import Transaction
@@ -23,21 +25,44 @@ AT_ONCE: Final = 500
 def traces(tx: Transaction, message_ids: Sequence[int]) -> dict[int, Trace]:
     """Return what became of messages, by our ids and in their order. A message past retention is left out.
 
-    Three statements for any number of messages, and one more when some have not come to their end.
+    Three statements for any number of messages, one more when some have not come to their end, and two when some are shipments.
     """
-    records = _records(tx, message_ids)
-    winners = names(tx, {by for record in records for by in core.superseders(record)})
-    return {record.id: core.trace(record, winners) for record in records}
+    return _told(tx, _records(tx, message_ids))
 
 
 def outcome_events(tx: Transaction, message_ids: Sequence[int]) -> Iterator[OutgoingEvent]:
     """Yield the event of every message that has come to its end."""
     for start in range(0, len(message_ids), AT_ONCE):
         records = _records(tx, message_ids[start : start + AT_ONCE])
-        winners = names(tx, {by for record in records for by in core.superseders(record)})
+        told = _told(tx, records)
         for record in records:
             if record.ending is not None:
-                yield outcome_event(record.id, core.trace(record, winners), at=record.ending.decided_at, traceparent=record.traceparent)
+                yield outcome_event(record.id, told[record.id], at=record.ending.decided_at, traceparent=record.traceparent)
+
+
+def _told(tx: Transaction, records: Sequence[Record]) -> dict[int, Trace]:
+    winners = names(tx, {by for record in records for by in core.superseders(record)})
+    told = {record.id: core.trace(record, winners) for record in records}
+    return told | _shipments(tx, told)
+
+
+def _shipments(tx: Transaction, told: Mapping[int, Trace]) -> dict[int, Trace]:
+    """Return the traces of shipments among *told*, each with its order, decision, stages and feed messages."""
+    ids = [id_ for id_, each in told.items() if each.type == MessageType.SHIPMENT]
+    kept = shipments.kept(tx, ids) if ids else {}
+    parts = shipments.parts(tx, list(kept)) if kept else {}
+    return {id_: _with_shipment(told[id_], each, parts[id_]) for id_, each in kept.items()}
+
+
+def _with_shipment(trace: Trace, kept: shipments.Kept, parts: Sequence[PartSent]) -> Trace:
+    stages = shipment_stages.stages(trace, kept.revision, kept.decision, parts)
+    shipment = {
+        "amazon_order_id": kept.amazon_order_id,
+        "decision": kept.decision,
+        "stages": [msgspec.to_builtins(stage) for stage in stages],
+        "parts": [shipment_stages.as_json(part) for part in parts],
+    }
+    return msgspec.structs.replace(trace, shipment=shipment)
 
 
 _MESSAGES: Final = """
@@ -109,8 +134,8 @@ def _record(row: Sequence[Any], repeats: int, places: Mapping[int, tuple[Sequenc
 
 # A message's own kind is not asked for: whichever change of its key holds it says where it is.
 _PLACES: Final = """
-    SELECT m.id, k.pending::text, k.hold_reason, c.paused, a.authorization_fault IS NULL, k.feed_id, f.amazon_feed_id, fm.message_id,
-           fm.flight::text
+    SELECT m.id, k.kind, k.pending::text, k.confirmed::text, k.hold_reason, c.paused, a.authorization_fault IS NULL, k.feed_id,
+           f.amazon_feed_id, fm.message_id, fm.flight::text
       FROM message m
       LEFT JOIN shipment s ON s.message_id = m.id
       JOIN key_state k ON k.connection_id = m.connection_id AND k.kind = ANY(%s::text[]) AND k.key = coalesce(s.amazon_order_id, m.key)
@@ -128,9 +153,12 @@ def _places(tx: Transaction, message_ids: Sequence[int]) -> Mapping[int, tuple[S
         return {}
     found: dict[int, tuple[list[Carried], Waits]] = {}
     rows = tx.exec_driver_sql(_PLACES, ([str(kind) for kind in Kind], list(message_ids)))
-    for id_, pending, own_reason, paused, authorized, feed_id, amazon_feed_id, feed_message_id, flight in rows:
+    for id_, kind, pending, confirmed, own_reason, paused, authorized, feed_id, amazon_feed_id, feed_message_id, flight in rows:
         change = None if pending is None else codec.change(pending)
-        waits = Waits(change, core.hold_reason(own_reason, paused=paused, authorized=authorized))
+        partial: frozenset[str] = frozenset()
+        if kind == Kind.SHIPMENTS and change is not None:
+            partial = waiting_for_components(change, codec.confirmed(confirmed))
+        waits = Waits(change, core.hold_reason(own_reason, paused=paused, authorized=authorized), partial)
         carried = None if flight is None else Carried(feed_id, amazon_feed_id, feed_message_id, codec.flight(flight))
         if carried is not None and id_ in carried.flight.change.messages:
             found.setdefault(id_, ([], waits))[0].append(carried)
@@ -157,27 +185,10 @@ def trace_with_history(tx: Transaction, message_id: int) -> dict[str, Any] | Non
     if not records:
         return None
     (record,) = records
-    winners = names(tx, core.superseders(record))
     feeds = _feeds_that_carried(tx, record)
     events = [*_arrivals(tx, record), *_feed_events(tx, feeds), *core.ending_events(record)]
     history = sorted(events, key=lambda event: event.at)
-    told = core.trace(record, winners)
-    return {**core.as_json(told), **of_shipments(tx, {record.id: told})[record.id], "history": [core.event_json(e) for e in history]}
-
-
-def of_shipments(tx: Transaction, found: Mapping[int, Trace]) -> dict[int, dict[str, Any]]:
-    """Return for every trace by our id what is to be added to it: of a shipment, its order, decision, stages and feed messages."""
-    added: dict[int, dict[str, Any]] = {id_: {} for id_ in found}
-    for id_, kept in shipments.kept(tx, list(found)).items():
-        parts = shipments.parts(tx, kept)
-        stages = shipment_stages.stages(found[id_], kept.revision, kept.decision, parts)
-        added[id_]["shipment"] = {
-            "amazon_order_id": kept.amazon_order_id,
-            "decision": kept.decision,
-            "stages": [msgspec.to_builtins(stage) for stage in stages],
-            "parts": [shipment_stages.as_json(part) for part in parts],
-        }
-    return added
+    return {**core.as_json(_told(tx, records)[record.id]), "history": [core.event_json(event) for event in history]}
 
 
 class _CarriedBy(NamedTuple):
