@@ -250,6 +250,7 @@ def test_the_shipments_of_an_order_are_found_by_the_order_and_by_the_request(
 
     assert by_order == by_request
     assert (by_order["id"], by_order["outcome"], by_order["reason"]) == ("s-1", "pending", None)
+    assert "1 of MUG-1" in feedline("trace", "s-1", settings=settings).stdout
 
 
 def _trace(shop: Shop, id_: str) -> dict[str, Any]:
