@@ -75,7 +75,7 @@ def lock(tx: Transaction, names: Iterable[KeyName]) -> dict[KeyName, KeyRow]:
     wanted = sorted(set(names))
     if not wanted:
         return {}
-    rows = dict(_row(wanted, found) for found in tx.exec_driver_sql(_LOCK, _columns(wanted)))
+    rows = dict(_row(wanted, found) for found in tx.exec_driver_sql(_LOCK, _columns(wanted)).all())
     return rows | {name: _new(name) for name in wanted if name not in rows}
 
 
