@@ -226,7 +226,7 @@ def _fold(tx: Transaction, batch: _Batch) -> None:
         ]
 
     for new, settled in keys.change(tx, (new.name for new in batch.fresh), batch.arrived, fold):
-        if settled.outcome is Outcome.INVALID:
+        if settled.outcome is Outcome.INVALID and settled.message == new.id:
             batch.refused.append((new.incoming, new.id, settled.issues))
         batch.ended.append((new.connection.name, outcomes.Ended(new.connection.id, settled)))
 
