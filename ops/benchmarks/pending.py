@@ -14,7 +14,7 @@ from worker.settings import Settings
 def bench_context(environment: Mapping[str, str], **given: object) -> Iterator[Context]:
     names = {name.removeprefix("FEEDLINE_").lower(): value for name, value in environment.items()}
     ctx = app.build(Settings.load(_env_file=None, **{**names, "feed_linger_seconds": 0, **given}), application_name="feedline bench")
-    app.calm_the_collector()
+    app.tune_the_interpreter()
     try:
         yield ctx
     finally:

@@ -130,6 +130,8 @@ def coalesce(key: Key, arrival: Arrival) -> Iterator[Settled]:
 
     if arrival.topic is not None:
         yield from _retell(key, history, arrival, arrival.topic)
+    newest = Last(arrival.version, arrival.message)
+    replaced = Fate(Outcome.SUPERSEDED, by=arrival.message)
     fates: dict[str, Fate] = {}
     for facet, value in arrival.facets.items():
         told = arrival.topic or facet
@@ -137,11 +139,11 @@ def coalesce(key: Key, arrival: Arrival) -> Iterator[Settled]:
         if last is not None and arrival.version < last.version:
             fates[facet] = Fate(Outcome.SUPERSEDED, by=last.message)
             continue
-        history.facets[told] = Last(arrival.version, arrival.message)
+        history.facets[told] = newest
         if facet == HANDLING_TIME:
             key.lead_time_said = value.value
         if key.pending is not None and facet in key.pending.facets:
-            yield from _end(key.pending, facet, Fate(Outcome.SUPERSEDED, by=arrival.message))
+            yield from _end(key.pending, facet, replaced)
         if facet == LISTING:
             yield from _delete(key, history, arrival) if value.cleared else _restate(key, history, arrival, value)
         known = key.confirmed.get(facet)
@@ -209,19 +211,19 @@ def _retell(key: Key, history: History, arrival: Arrival, topic: str) -> Iterato
             yield from _end(key.pending, facet, Fate(Outcome.SUPERSEDED, by=arrival.message))
 
 
-def _end(change: Change, facet: str, fate: Fate) -> Iterator[Settled]:
-    """Take *facet* out of *change* with *fate*, and yield its message if that was its last."""
-    said = change.facets.pop(facet)
-    yield from ended(change, said.message, {facet: fate})
+def _end(change: Change, facet: str, fate: Fate) -> Sequence[Settled]:
+    """Take *facet* out of *change* with *fate*, and return its message if that was its last."""
+    return ended(change, change.facets.pop(facet).message, {facet: fate})
 
 
-def ended(change: Change, message: int, fates: Mapping[str, Fate]) -> Iterator[Settled]:
-    """Note the *fates* of a message's facets, which *change* no longer holds; yield the message if nothing of it is left."""
+def ended(change: Change, message: int, fates: Mapping[str, Fate]) -> Sequence[Settled]:
+    """Note the *fates* of a message's facets, which *change* no longer holds; return the message if nothing of it is left."""
     open_ = change.messages[message]
     open_.fates = {**open_.fates, **fates}
-    if not open_.flies and not any(said.message == message for said in change.facets.values()):
-        del change.messages[message]
-        yield settle(message, open_.type, open_.published, open_.fates, open_.warnings)
+    if open_.flies or message in [said.message for said in change.facets.values()]:
+        return ()
+    del change.messages[message]
+    return (settle(message, open_.type, open_.published, open_.fates, open_.warnings),)
 
 
 def drop(change: Change, fates: Mapping[str, Fate]) -> list[Settled]:

@@ -145,7 +145,7 @@ def _write(tx: Transaction, incoming: Sequence[Incoming], arrived: datetime, fol
     batch = _Batch(arrived)
     _sort(tx, batch, incoming)
     if batch.logged:
-        messages.log(tx, batch.logged)
+        messages.log(tx, batch.logged, arrived)
     if batch.parcels:
         shipments.record(tx, batch.parcels)
     if batch.fresh:
@@ -195,7 +195,7 @@ def _take_in(batch: _Batch, each: Incoming, message: Message, id_: MessageId, co
         _turn_down(batch, each, id_, connection, log_key, facets.faults)
         return
     batch.fresh.append(_Fresh(id_, each, message, connection, keys.KeyName(connection.id, KINDS[message.type], key), facets))
-    batch.logged.append(_logged(each, id_, batch.arrived, connection, log_key, facets))
+    batch.logged.append(_logged(each, id_, connection, log_key, facets))
 
 
 def _own_key(read: Invalid, connection: Connection | None) -> str | None:
@@ -211,7 +211,7 @@ def _turn_down(
     """A message that is invalid: it is logged and has its outcome, and its delivery is kept."""
     ended = outcomes.Ended(None if connection is None else connection.id, _invalid(id_, each.read, batch.arrived, issues))
     batch.refused.append((each, id_, issues))
-    batch.logged.append(_logged(each, id_, batch.arrived, connection, key, Facets({})))
+    batch.logged.append(_logged(each, id_, connection, key, Facets({})))
     batch.ended.append(("" if connection is None else connection.name, ended))
 
 
@@ -281,13 +281,10 @@ def _invalid(id_: MessageId, read: Message | Invalid, arrived: datetime, issues:
     )
 
 
-def _logged(
-    each: Incoming, id_: MessageId, arrived: datetime, connection: Connection | None, key: str | None, facets: Facets
-) -> messages.LoggedMessage:
+def _logged(each: Incoming, id_: MessageId, connection: Connection | None, key: str | None, facets: Facets) -> messages.LoggedMessage:
     read = each.read
     return messages.LoggedMessage(
         id_,
-        arrived,
         read.source or "",
         read.external_id or "",
         read.type or "",

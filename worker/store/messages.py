@@ -31,10 +31,9 @@ class Known(NamedTuple):
 
 
 class LoggedMessage(NamedTuple):
-    """A row of `message`, in the order of its columns. `facets` as `array_of` writes them."""
+    """A row of `message` but for when it was received, in the order of its columns. `facets` as `array_of` writes them."""
 
     id: MessageId
-    received_at: datetime
     source: str
     external_id: str
     type: str
@@ -100,12 +99,13 @@ def register(tx: Transaction, identities: Sequence[Identity]) -> Mapping[Message
     return {MessageId(wanted): Known(MessageId(first), bytes(digest)) for wanted, first, digest in rows}
 
 
-def log(tx: Transaction, messages: Iterable[LoggedMessage]) -> None:
+def log(tx: Transaction, messages: Iterable[LoggedMessage], received_at: datetime) -> None:
+    at = received_at.isoformat()  # psycopg would write it anew for every row
     copy_rows(
         tx,
-        "message (id, received_at, source, external_id, type, connection, connection_id, key, facets, sequence, time, traceparent, "
-        "warnings, body)",
-        messages,
+        "message (id, source, external_id, type, connection, connection_id, key, facets, sequence, time, traceparent, warnings, body, "
+        "received_at)",
+        ((*message, at) for message in messages),
     )
 
 

@@ -21,6 +21,7 @@ def record(tx: Transaction, ended: Sequence[Ended], at: datetime) -> None:
     """Write the outcome of every message in *ended*, and one outbox entry for all."""
     if not ended:
         return
+    decided_at = at.isoformat()  # psycopg would write it anew for every row
     copy_rows(
         tx,
         "outcome (message_id, connection_id, type, outcome, reason, superseded_by, feed_id, feed_message_id, issues, facets, decided_at)",
@@ -36,7 +37,7 @@ def record(tx: Transaction, ended: Sequence[Ended], at: datetime) -> None:
                 settled.feed_message_id,
                 codec.text(settled.issues) if settled.issues else None,
                 codec.text(settled.facets) if settled.is_mixed else None,
-                at,
+                decided_at,
             )
             for connection_id, settled in ended
         ),
