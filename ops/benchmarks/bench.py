@@ -121,7 +121,12 @@ def _scalar(connection: "psycopg.Connection[Any]", query: str) -> int:
 
 def resident_mib(pid: int) -> float:
     """Return the resident memory of the largest process among *pid* and its children."""
-    return max(_rss(each) for each in _family(pid)) / 1024
+    return max(_mib(each, "VmRSS") for each in _family(pid))
+
+
+def peak_resident_mib(pid: int) -> float:
+    """Return the most that the process *pid* had resident since its program began; getrusage counts its parent's before that, too."""
+    return _mib(pid, "VmHWM")
 
 
 def _family(pid: int) -> list[int]:
@@ -130,9 +135,9 @@ def _family(pid: int) -> list[int]:
     return [pid, *(member for child in below for member in _family(child))]
 
 
-def _rss(pid: int) -> int:
+def _mib(pid: int, field: str) -> float:
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except FileNotFoundError:
         return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("VmRSS:")), 0)
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:")), 0)

@@ -6,7 +6,6 @@ Each runs in a process of its own, so that its memory can be told: `python -m op
 import csv
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import psycopg
 
-from ops.benchmarks.bench import Bench
+from ops.benchmarks.bench import Bench, peak_resident_mib
 from ops.benchmarks.measure import Figure, at_least, at_most
 
 LINES = 1_000_000
@@ -124,7 +123,7 @@ def _ours(url: str, report: Path) -> float:
 def main(which: str, url: str, report: str) -> None:
     """Do one of the two, and print how long it took and how much memory the process had at the highest."""
     took = {"ours": _ours, "baseline": _baseline}[which](url, Path(report))
-    print(json.dumps([took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+    print(json.dumps([took, peak_resident_mib(os.getpid())]))
 
 
 if __name__ == "__main__":
