@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from worker.core.coalescing import Change, Flight, Key, priority, publishes
+from worker.core.coalescing import ORDINARY, Change, Flight, Key, priority, publishes
 from worker.core.facets import Value
 from worker.core.feed_document import Listing
 from worker.core.fulfillments import Order, waits_for_components
@@ -15,6 +15,7 @@ from worker.core.kinds import Kind
 from worker.core.outcomes import Reason
 from worker.database import Transaction
 from worker.store import codec, shipments
+from worker.store.copying import JSON_LINES, LINES, array_of_numbers, lines
 
 FALLBACK_PRODUCT_TYPE: Final = "PRODUCT"
 """Amazon's generic type (R68)."""
@@ -25,7 +26,7 @@ def listing_of(sku: str, product_type: str | None, source: str | None, channels:
     return Listing(sku, product_type or FALLBACK_PRODUCT_TYPE, tuple(channels or ()), type_is_set=source == "manual")
 
 
-class Claimed(msgspec.Struct):
+class Claimed(msgspec.Struct, gc=False):
     """A locked row that may go into the next feed. `key.versions` is not read, for a cut does not need it."""
 
     name: str
@@ -93,26 +94,26 @@ class TakeOff(NamedTuple):
     pending: Change | None
 
 
+_TAKE_OFF: Final = f"""
+    UPDATE key_state k
+       SET state = 'in_feed', feed_id = %s, feed_message_id = new.message_id, feed_messages = new.messages, pending = new.pending::json,
+           pending_since = CASE WHEN new.pending IS NOT NULL THEN k.pending_since END,
+           split_id = CASE WHEN new.pending IS NOT NULL THEN k.split_id END, confirmed = new.confirmed::jsonb
+      FROM unnest({LINES}, %s::integer[], %s::integer[], {JSON_LINES}, {JSON_LINES})
+           AS new (key, message_id, messages, confirmed, pending)
+     WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key"""
+
+
 def take_off(tx: Transaction, connection_id: int, kind: str, feed_id: FeedId, rows: Sequence[TakeOff]) -> None:
     """Mark keys as in a feed. From here until they land nothing else of theirs can be sent: they have one feed_id."""
-    tx.exec_driver_sql(
-        "UPDATE key_state k SET state = 'in_feed', feed_id = %s, feed_message_id = new.message_id, feed_messages = new.messages, "
-        "pending = new.pending::json, pending_since = CASE WHEN new.pending IS NOT NULL THEN k.pending_since END, "
-        "split_id = CASE WHEN new.pending IS NOT NULL THEN k.split_id END, confirmed = new.confirmed::jsonb "
-        "FROM unnest(%b::text[], %s::integer[], %s::integer[], %b::text[], %b::text[]) "
-        "AS new (key, message_id, messages, confirmed, pending) "
-        "WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key",
-        (
-            feed_id,
-            [row.key for row in rows],
-            [row.message_id for row in rows],
-            [row.messages for row in rows],
-            [codec.text(row.confirmed) if row.confirmed else "{}" for row in rows],
-            [None if row.pending is None else codec.text(row.pending) for row in rows],
-            connection_id,
-            kind,
-        ),
+    columns = (
+        lines([row.key for row in rows]),
+        array_of_numbers([row.message_id for row in rows]),
+        array_of_numbers([row.messages for row in rows]),
+        codec.lines([row.confirmed for row in rows]),
+        codec.lines([row.pending for row in rows]),
     )
+    tx.exec_driver_sql(_TAKE_OFF, (feed_id, *columns, connection_id, kind))
 
 
 def stay(tx: Transaction, connection_id: int, kind: str, rows: Iterable[tuple[str, Change | None, str | None]]) -> None:
@@ -136,7 +137,7 @@ def stay(tx: Transaction, connection_id: int, kind: str, rows: Iterable[tuple[st
         )
 
 
-class Landing(msgspec.Struct):
+class Landing(msgspec.Struct, gc=False):
     """A locked key of a feed, as the report finds it, with its feed messages by their number."""
 
     name: str
@@ -178,31 +179,32 @@ def read_versions(tx: Transaction, connection_id: int, kind: str, landings: Iter
         keys[name].versions = codec.versions(versions)
 
 
+_LAND: Final = f"""
+    UPDATE key_state k
+       SET state = new.state, hold_reason = new.hold_reason, linked = new.linked::boolean, priority = new.priority,
+           pending = new.pending::json, pending_since = new.pending_since::timestamptz, confirmed = new.confirmed::jsonb,
+           split_id = new.split_id::bigint, feed_id = NULL, feed_message_id = NULL, feed_messages = NULL
+      FROM unnest({LINES}, {LINES}, {LINES}, {LINES}, %s::smallint[], {JSON_LINES}, {LINES}, {JSON_LINES}, {LINES})
+           AS new (key, state, hold_reason, linked, priority, pending, pending_since, confirmed, split_id)
+     WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key"""
+
+
 def land(tx: Transaction, connection_id: int, kind: str, landings: Sequence[Landing], now: datetime) -> None:
     """Write back the keys of a feed that Amazon has ended: they are in no feed any more."""
-    columns: list[tuple[object, ...]] = [
-        (
-            landed.name,
-            *_state(landed, kind),
-            landed.linked,
-            1 if landed.key.pending is None else priority(landed.key.pending),
-            None if landed.key.pending is None else codec.text(landed.key.pending),
-            None if landed.key.pending is None else landed.pending_since or now,
-            codec.text(landed.key.confirmed) if landed.key.confirmed else "{}",
-            None if landed.key.pending is None else landed.split_id,
-        )
-        for landed in landings
-    ]
-    tx.exec_driver_sql(
-        "UPDATE key_state k SET state = new.state, hold_reason = new.hold_reason, linked = new.linked, priority = new.priority, "
-        "pending = new.pending::json, pending_since = new.pending_since, confirmed = new.confirmed::jsonb, split_id = new.split_id, "
-        "feed_id = NULL, feed_message_id = NULL, feed_messages = NULL "
-        "FROM unnest(%b::text[], %b::text[], %b::text[], %s::boolean[], %s::smallint[], %b::text[], %s::timestamptz[], %b::text[], "
-        "%s::bigint[]) "
-        "AS new (key, state, hold_reason, linked, priority, pending, pending_since, confirmed, split_id) "
-        "WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key",
-        (*[list(column) for column in zip(*columns, strict=True)], connection_id, kind),
+    pending = [landed.key.pending for landed in landings]
+    states, hold_reasons = zip(*(_state(landed, kind) for landed in landings), strict=True)
+    columns = (
+        lines([landed.name for landed in landings]),
+        lines(states),
+        lines(hold_reasons),
+        lines([landed.linked for landed in landings]),
+        array_of_numbers([ORDINARY if change is None else priority(change) for change in pending]),
+        codec.lines(pending),
+        lines([None if landed.key.pending is None else landed.pending_since or now for landed in landings]),
+        codec.lines([landed.key.confirmed for landed in landings]),
+        lines([None if landed.key.pending is None else landed.split_id for landed in landings]),
     )
+    tx.exec_driver_sql(_LAND, (*columns, connection_id, kind))
 
 
 def _state(landed: Landing, kind: str) -> tuple[str, str | None]:
