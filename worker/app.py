@@ -44,6 +44,9 @@ def build(settings: Settings, *, application_name: str = "feedline worker") -> C
 def tune_the_interpreter() -> None:
     """Let Python look for garbage less often: a feed makes hundreds of thousands of objects, hardly any in cycles.
 
+    The values that go through staging, cutting and settling are trees, so that their structs say `gc=False`, and are not looked at.
+    Watching them took 7 % of cutting and settling a large feed.
+
     And let threads take turns sooner: one that reads from a socket gives up the interpreter for every few kilobytes, and would
     wait each time for as long as another one may compute.
     """

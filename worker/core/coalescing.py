@@ -21,14 +21,16 @@ URGENT: Final = 0
 ORDINARY: Final = 1
 
 
-class Said(msgspec.Struct, frozen=True, rename={"value": "v", "message": "m"}):
+class Said(msgspec.Struct, frozen=True, rename={"value": "v", "message": "m"}, gc=False):
     """The newest value of a facet, and the message that said it."""
 
     value: Value
     message: int
 
 
-class Open(msgspec.Struct, omit_defaults=True, rename={"type": "t", "published": "p", "fates": "f", "warnings": "w", "flies": "i"}):
+class Open(
+    msgspec.Struct, omit_defaults=True, rename={"type": "t", "published": "p", "fates": "f", "warnings": "w", "flies": "i"}, gc=False
+):
     """A message that has not come to its end: `fates` are those of its facets that have.
 
     `flies`: some of its facets are on their way, in a change of their own, so that it cannot end here.
@@ -41,14 +43,14 @@ class Open(msgspec.Struct, omit_defaults=True, rename={"type": "t", "published":
     flies: bool = False
 
 
-class Change(msgspec.Struct, rename={"facets": "f", "messages": "m"}):
+class Change(msgspec.Struct, rename={"facets": "f", "messages": "m"}, gc=False):
     """What must still reach Amazon for one key, and the messages that want it there."""
 
     facets: dict[str, Said]
     messages: dict[int, Open]
 
 
-class Flight(msgspec.Struct, omit_defaults=True, rename={"change": "c", "sent": "s", "was": "w", "digest": "d"}):
+class Flight(msgspec.Struct, omit_defaults=True, rename={"change": "c", "sent": "s", "was": "w", "digest": "d"}, gc=False):
     """A change on its way: what its feed message carries, and what Amazon was known to have before. `digest`: see `Part.digest`."""
 
     change: Change
@@ -57,7 +59,7 @@ class Flight(msgspec.Struct, omit_defaults=True, rename={"change": "c", "sent": 
     digest: str = ""
 
 
-class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+class Arrival(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A staged message as coalescing sees it. `published` is in seconds since the epoch.
 
     `topic`: what the message tells as a whole, a parcel: with a newer message about it nothing of an older one stands, also what the
@@ -75,7 +77,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     nothing: Reason = Reason.NOTHING_TO_SEND
 
 
-class Key(msgspec.Struct):
+class Key(msgspec.Struct, gc=False):
     """What is known of one key. Belongs to whoever locked its row: the functions below change it in place.
 
     `confirmed` holds what Amazon's reports say it has; a facet in flight is not in it, for until its report comes

@@ -31,7 +31,7 @@ def topic_of(facet: str) -> str:
     return facet.partition(" of ")[2]
 
 
-class Value(msgspec.Struct, frozen=True, omit_defaults=True):
+class Value(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What one facet shall be at Amazon.
 
     `value`: a price is decimal text with the message's own digits ("19.90"), a quantity or handling time an int,
@@ -43,7 +43,7 @@ class Value(msgspec.Struct, frozen=True, omit_defaults=True):
     cleared: bool = False
 
 
-class Facets(msgspec.Struct, frozen=True):
+class Facets(msgspec.Struct, frozen=True, gc=False):
     """What a template makes of one message: its facets, or the faults that make the whole message invalid.
 
     `topic`: the parcel that the message tells as a whole. `nothing`: why there are no facets, where there are none.

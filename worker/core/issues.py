@@ -20,7 +20,7 @@ class Severity(StrEnum):
     INFO = "INFO"
 
 
-class Issue(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Issue(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """What is wrong, where, with which value, and what to do about it.
 
     `field` and `value` name the message's own field; `attribute` is Amazon's name where Amazon complains.

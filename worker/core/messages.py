@@ -27,7 +27,7 @@ class MessageType(StrEnum):
     SHIPMENT = "feedline.shipment.v1"
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One valid message. `body` is its data as canonical JSON, every number with its own digits.
 
     `key` is what the message is about: a SKU as the upstream writes it, or `shipment_key`. `digest` (16 bytes, of type

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 
 
-class Version(msgspec.Struct, frozen=True, array_like=True, order=True):
+class Version(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
     """Orders one source's messages for one key. A sequence ranks above any time, for a source may begin to give one."""
 
     sequenced: bool
@@ -24,14 +24,14 @@ def version(sequence: int | None, time: datetime) -> Version:
     return Version(sequenced=False, number=(since_epoch.days * 86_400 + since_epoch.seconds) * 1_000_000 + since_epoch.microseconds)
 
 
-class Last(msgspec.Struct, frozen=True, array_like=True):
+class Last(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The newest version that a source has given for a facet, and the message that gave it."""
 
     version: Version
     message: int
 
 
-class History(msgspec.Struct, array_like=True):
+class History(msgspec.Struct, array_like=True, gc=False):
     """What one source has said of one key."""
 
     sequenced: bool

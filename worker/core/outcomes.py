@@ -48,7 +48,7 @@ PRECEDENCE: Final = (
 )
 
 
-class Fate(msgspec.Struct, frozen=True, omit_defaults=True):
+class Fate(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What became of one facet of a message."""
 
     outcome: Outcome
@@ -57,7 +57,7 @@ class Fate(msgspec.Struct, frozen=True, omit_defaults=True):
     issues: tuple[Issue, ...] = ()
 
 
-class Settled(msgspec.Struct, frozen=True, kw_only=True):
+class Settled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A message that has come to its end. `published` is in seconds since the epoch."""
 
     message: int

@@ -27,7 +27,7 @@ class Verdict(StrEnum):
     UNDECIDED = "undecided"
 
 
-class _ReportIssue(msgspec.Struct, rename="camel"):
+class _ReportIssue(msgspec.Struct, rename="camel", gc=False):
     message: str
     severity: Severity = Severity.ERROR
     code: str | int | None = None
@@ -36,14 +36,14 @@ class _ReportIssue(msgspec.Struct, rename="camel"):
     attribute_name: str | None = None
 
 
-class _ItemIssue(msgspec.Struct, rename="camel"):
+class _ItemIssue(msgspec.Struct, rename="camel", gc=False):
     message: str
     severity: Severity = Severity.INFO
     code: str | int | None = None
     attribute_names: list[str] = []
 
 
-class _Item(msgspec.Struct):
+class _Item(msgspec.Struct, gc=False):
     sku: str | None = None
     issues: list[_ItemIssue] = []
 

@@ -33,7 +33,7 @@ BATCH: Final = "application/cloudevents-batch+json"
 ACTORS: Final = frozenset({"stage_inventory", "stage_listing", "stage_shipment"})
 
 
-class Delivery(msgspec.Struct, frozen=True):
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """What RabbitMQ handed over, as the AMQP client decoded it: what is not UTF-8 in header names and content type stays bytes."""
 
     queue: str
@@ -44,7 +44,7 @@ class Delivery(msgspec.Struct, frozen=True):
     redelivered: bool = False
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One CloudEvent that could be read; nothing of it is checked yet.
 
     `attributes`: by their names, as they came (from headers always text); without data. `data`: UNSET when there is none.

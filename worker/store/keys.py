@@ -24,7 +24,7 @@ class KeyName(NamedTuple):
     key: str
 
 
-class KeyRow(msgspec.Struct):
+class KeyRow(msgspec.Struct, gc=False):
     """A locked row: *key* is the part that the core changes. `is_new`: there is none yet, `save` makes it."""
 
     name: KeyName
