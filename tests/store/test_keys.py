@@ -53,6 +53,23 @@ def test_a_quantity_releases_what_was_held_for_it_and_nothing_else_does(stored: 
     assert (with_a_price, row(stored, "A").state) == ("held", "ready")
 
 
+def test_a_batch_looks_its_keys_up_and_never_reads_the_table_whole(stored: Database, connection_id: int) -> None:
+    with stored.begin() as tx:
+        tx.exec_driver_sql(
+            "INSERT INTO key_state (connection_id, kind, key, state, versions) "
+            "SELECT %s, 'listings', 'SKU-' || n, 'idle', '{}' FROM generate_series(1, 20000) AS n",
+            (connection_id,),
+        )
+        tx.exec_driver_sql("ANALYZE key_state")
+    names = [name(connection_id, f"SKU-{number}") for number in range(1, 20_000, 40)]
+
+    with stored.begin() as tx:
+        keys.save(tx, keys.lock(tx, names).values(), NOW)
+        read_whole = tx.exec_driver_sql("SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'key_state'").scalar_one()
+
+    assert read_whole == 0
+
+
 @pytest.mark.requirement("R120")
 def test_workers_that_meet_on_new_keys_wait_for_each_other_and_lose_nothing(stored: Database, connection_id: int) -> None:
     together = Barrier(4)
