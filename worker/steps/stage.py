@@ -73,14 +73,13 @@ class Mapped(NamedTuple):
 
 
 class _Fresh(NamedTuple):
-    """A message that is new to us and valid, with its place in the log."""
+    """A message that is new to us and valid, with its place in the log, as the key that it is about will take it."""
 
     id: MessageId
     incoming: Incoming
-    message: Message
     connection: Connection
     name: keys.KeyName
-    facets: Facets
+    arrival: Arrival
 
 
 @dataclass
@@ -194,7 +193,8 @@ def _take_in(batch: _Batch, each: Incoming, message: Message, id_: MessageId, co
     if facets.faults:
         _turn_down(batch, each, id_, connection, log_key, facets.faults)
         return
-    batch.fresh.append(_Fresh(id_, each, message, connection, keys.KeyName(connection.id, KINDS[message.type], key), facets))
+    name = keys.KeyName(connection.id, KINDS[message.type], key)
+    batch.fresh.append(_Fresh(id_, each, connection, name, arrival(id_, message, facets, batch.arrived)))
     batch.logged.append(_logged(each, id_, connection, log_key, facets))
 
 
@@ -219,11 +219,7 @@ def _fold(tx: Transaction, batch: _Batch) -> None:
     """Fold the fresh messages, in their order, into what must still reach Amazon."""
 
     def fold(rows: Mapping[keys.KeyName, keys.KeyRow]) -> list[tuple[_Fresh, Settled]]:
-        return [
-            (new, settled)
-            for new in batch.fresh
-            for settled in coalesce(rows[new.name].key, arrival(new.id, new.message, new.facets, batch.arrived))
-        ]
+        return [(new, settled) for new in batch.fresh for settled in coalesce(rows[new.name].key, new.arrival)]
 
     for new, settled in keys.change(tx, (new.name for new in batch.fresh), batch.arrived, fold):
         if settled.outcome is Outcome.INVALID and settled.message == new.id:
@@ -336,7 +332,7 @@ def _count(batch: _Batch, deliveries: Sequence[Delivery], seconds: float) -> Non
     metrics.stage_seconds.observe(seconds)
     for queue, count in Counter(delivery.queue for delivery in deliveries).items():
         metrics.deliveries(queue, count)
-    for kind, count in Counter(new.message.type for new in batch.fresh).items():
+    for kind, count in Counter(new.arrival.type for new in batch.fresh).items():
         metrics.staged(kind, count)
     words = Counter((name, ended.settled.type, ended.settled.outcome) for name, ended in batch.ended)
     # A refused delivery without an identity has no outcome row, but it is one all the same.
