@@ -14,8 +14,8 @@ from worker.core.issues import Issue, Severity
 
 REMEDIES: Final[Mapping[str, str]] = dict.fromkeys(
     ("4000003", "8101"),
-    "Find the right type with: feedline producttype search KEYWORD; set it with: feedline producttype set SKU TYPE; "
-    "then send what was refused with: feedline run sync-listings.",
+    "Find the right type with: feedline producttype search KEYWORD --connection NAME; set it with: feedline producttype set SKU TYPE "
+    "--connection NAME; then send what was refused with: feedline run sync-listings --connection NAME.",
 )
 """What to do about Amazon's codes for a product type that it does not take (R69)."""
 
