@@ -203,6 +203,25 @@ def test_a_paused_connection_keeps_its_changes_until_it_is_resumed(shop: Shop) -
     assert shop.outcome(second) == "accepted"
 
 
+def test_a_feed_that_was_cut_before_the_pause_is_not_sent_before_the_end_of_it(shop: Shop) -> None:
+    shop.connect()
+    shop.lists("MUG-1")
+    (sent,) = shop.publish({"sku": "MUG-1", "quantity": 5})
+    shop.run_until(lambda: shop.states() == ["cut"])
+
+    with shop.ctx.database.begin() as tx:
+        connections.pause(tx, NAME)
+    for _ in range(3):
+        shop.run_until(lambda: True, meanwhile=shop.hurry)
+    while_paused = (shop.states(), shop.simulator.calls("createFeedDocument"))
+    with shop.ctx.database.begin() as tx:
+        connections.resume(tx, NAME)
+    shop.run_until(lambda: shop.words(sent) != ["None"], meanwhile=shop.hurry)
+
+    assert while_paused == (["cut"], [])
+    assert shop.outcome(sent) == "accepted"
+
+
 @pytest.mark.requirement("R62", "R115")
 def test_a_feed_holds_no_more_than_its_limit_and_takes_what_is_out_of_stock_first(open_shop: Callable[..., Shop]) -> None:
     shop = open_shop(feed_max_messages=2)

@@ -5,6 +5,7 @@ createFeed, which Amazon cannot be asked to repeat safely: when its answer is lo
 """
 
 import gzip
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 
@@ -28,6 +29,9 @@ log = structlog.get_logger()
 UPLOAD_ATTEMPTS: Final = 3
 """After so many failed uploads the document is made anew: its presigned URL lives five minutes."""
 
+PAUSED_LOOK: Final = timedelta(seconds=5)
+"""How soon a feed that was cut before its connection was paused looks whether it is resumed."""
+
 
 def submit(ctx: Context, feed_id: FeedId) -> None:
     """Take a feed as far towards Amazon as it will go now."""
@@ -36,6 +40,10 @@ def submit(ctx: Context, feed_id: FeedId) -> None:
     if taken is None:
         return
     feed, connection = taken
+    if connection.paused:
+        with ctx.database.begin() as tx:
+            feeds.release(tx, feed, after_=PAUSED_LOOK)
+        return
     with given_back_on_failure(ctx, feed):
         while feed.state in steps and steps[feed.state](ctx, feed, connection):
             pass
