@@ -101,6 +101,19 @@ def test_what_amazon_rejects_comes_with_amazons_issue_and_is_not_taken_as_known(
     assert shop.outcome(again) == "rejected"
 
 
+def test_the_reason_of_a_rejection_is_the_error_and_not_a_remark_before_it(shop: Shop) -> None:
+    shop.connect()
+    remark = {"code": "18448", "message": "Attributes are incomplete.", "severity": "WARNING"}
+    shop.lists("BAD", reject=[remark, {"code": "90057", "message": "Not like this."}])
+
+    (bad,) = shop.publish({"sku": "BAD", "quantity": 1})
+    shop.run()
+
+    found = shop.outcomes()[bad]
+    assert (found["outcome"], found["reason"]) == ("rejected", "90057")
+    assert [issue["code"] for issue in found["issues"]] == ["18448", "90057"]
+
+
 def test_a_sku_that_amazon_does_not_list_is_rejected_and_nothing_is_sent(shop: Shop) -> None:
     shop.connect()
 

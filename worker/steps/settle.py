@@ -23,7 +23,7 @@ from worker.core.cutting import halves, most_failing_feeds
 from worker.core.facets import HANDLING_TIME, LISTING, QUANTITY, Value
 from worker.core.feed_formats import FORMATS
 from worker.core.ids import FeedId
-from worker.core.issues import Issue, issue
+from worker.core.issues import Issue, Severity, issue
 from worker.core.kinds import Kind
 from worker.core.listing_messages import Listed, listed
 from worker.core.outcomes import Fate, Outcome, Reason, Settled
@@ -232,8 +232,9 @@ def _decided(flight: Flight, fate: Fate | None) -> list[tuple[Change, Fate | Non
 
 
 def _fate(verdict: Verdict, issues: tuple[Issue, ...]) -> Fate:
-    if verdict is Verdict.REJECTED and issues:
-        return Fate(Outcome.REJECTED, reason=issues[0].code, issues=issues)
+    if verdict is Verdict.REJECTED:
+        error = next((found for found in issues if found.severity is Severity.ERROR), None)
+        return Fate(Outcome.REJECTED, reason=None if error is None else error.code, issues=issues)
     return Fate(_OUTCOMES[verdict], issues=issues)
 
 
