@@ -11,7 +11,7 @@ from tests.steps.shop import SELLER, Shop
 from worker.core.ids import FeedId
 from worker.core.kinds import Kind
 from worker.core.states import FeedState
-from worker.steps import settle, submit
+from worker.steps import cut, settle, submit
 
 SKUS = ("A", "B", "C", "D")
 THROTTLED = 429
@@ -124,6 +124,23 @@ def test_after_feed_upon_feed_has_failed_the_rest_is_held_and_nothing_is_rejecte
     assert [(row["state"], row["hold_reason"]) for row in stocked.query("SELECT state, hold_reason FROM key_state")] == [
         ("held", "feeds_failing")
     ] * 4
+
+
+def test_feeds_of_lone_culprits_count_towards_the_end_of_the_halving(shop: Shop) -> None:
+    skus = tuple("ABCDEFGH")
+    shop.connect()
+    shop.lists(*skus)
+    shop.simulator.fault("feed_fatal", count="always")
+    sent = shop.publish(*({"sku": sku, "quantity": 5} for sku in skus))
+    (connection,) = shop.query("SELECT id FROM connection")
+    shop.hands.link(connection["id"])
+
+    while (feed_id := cut.cut(shop.ctx, connection["id"], Kind.LISTINGS)) is not None:
+        eventually(lambda feed_id=feed_id: shop.has_ended(feed_id))  # type: ignore[misc]
+
+    assert [feed["messages"] for feed in shop.feeds()] == [8, 4, 4, 2, 2, 2, 2, 1, 1, 1], "2 * log2(8) + 4 feeds"
+    assert sorted(shop.words(*sent)) == ["None"] * 5 + ["rejected"] * 3
+    assert [row["hold_reason"] for row in shop.query("SELECT hold_reason FROM key_state WHERE state = 'held'")] == ["feeds_failing"] * 5
 
 
 def test_a_report_that_does_not_come_leaves_its_feed_undecided(stocked: Shop) -> None:

@@ -251,9 +251,8 @@ def _send_again(tx: Transaction, feed: Feed, undecided: Sequence[Landing], why: 
     """Let undecided changes go again: *whole*, with the rest of the lane, or in two feeds of their own."""
     if accepted:
         lanes.recovered(tx, feed.connection_id, feed.kind)
-    if not undecided:
-        return
-    if not accepted:
+    elif undecided or feed.split_id is not None:
+        # A culprit that stood alone is decided, but its feed counts: else a few messages would all be found guilty, one by one.
         in_a_row, first_size = lanes.failing(tx, feed.connection_id, feed.kind, messages=feed.messages)
         if in_a_row >= most_failing_feeds(first_size):
             for landed in undecided:
