@@ -224,6 +224,24 @@ def test_somebody_elses_feed_that_was_taken_for_ours_decides_nothing(stocked: Sh
     assert stocked.at_amazon("B")["quantity"] == 7
 
 
+def test_reports_of_other_applications_that_may_not_be_read_do_not_keep_a_lost_feed_from_being_sent_again(stocked: Shop) -> None:
+    stocked.simulator.fault("drop_before", operation="createFeed", skip=2)
+    for sku in ("A", "B"):
+        stocked.publish({"sku": sku, "quantity": 1})
+        stocked.run()
+    # Two feeds of another application, as far as we know.
+    stocked.execute("UPDATE feed SET amazon_feed_id = 'forgotten' || id")
+    gone = stocked.simulator.fault("document_gone", count="always")
+
+    (ours,) = stocked.publish({"sku": "C", "quantity": 7})
+    stocked.run_until(lambda: created(stocked) == 3)
+    stocked.simulator.clear_faults(gone)
+    stocked.run()
+
+    assert stocked.words(ours) == ["accepted"]
+    assert stocked.at_amazon("C")["quantity"] == 7
+
+
 # --- quota and authorisation -------------------------------------------------------------------------------------------------
 
 

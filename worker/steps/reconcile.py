@@ -20,6 +20,7 @@ from worker.core.ids import FeedId
 from worker.core.kinds import Kind
 from worker.core.polling import LOOKS, look_after, poll_after
 from worker.core.states import FeedEvent, FeedState
+from worker.errors import Refused
 from worker.steps.attempt import given_back_on_failure, take_up
 from worker.store import feeds
 from worker.store.feeds import Feed
@@ -69,11 +70,14 @@ def _ours(ctx: Context, feed: Feed, connection: Connection, strangers: Sequence[
         sent = {number: feed_format.amazon_name(key, connection.settings.sku_prefix) for number, key in feeds.keys(tx, feed.id).items()}
     for stranger in strangers:
         if stranger.result_feed_document_id is not None:
-            document = ctx.amazon.get_result(connection.seller, stranger.result_feed_document_id)
             try:
-                read = feed_format.read(document)
+                read = feed_format.read(ctx.amazon.get_result(connection.seller, stranger.result_feed_document_id))
             except ValueError:
                 continue
+            except Refused as refused:
+                if refused.operation != "getFeedDocument":
+                    raise  # only the presigned URL is not good any more
+                continue  # another application's report, which we may not read
             if report.is_about(read, sent):
                 return stranger
     return None
