@@ -8,11 +8,18 @@ from sqlalchemy.exc import DBAPIError
 
 from worker.database import Transaction
 
-LINES: Final = "string_to_array(%s, E'\\n', '')"
-"""What a statement makes of `lines`: an array of text."""
+LINES: Final = "(SELECT string_to_array(%s, E'\\n', ''))"
+"""What a statement makes of `lines`: an array of text.
 
-JSON_LINES: Final = "string_to_array(%s, E'\\n', 'null')"
+It stands behind a SELECT, as those below do, so that Postgres does not see how long it is, takes it for short, and looks each key up.
+Told of 500 keys it read a table of 20,000 whole, in 7 ms instead of 2; told of 25,000 it read and hashed all of a million.
+"""
+
+JSON_LINES: Final = "(SELECT string_to_array(%s, E'\\n', 'null'))"
 """What a statement makes of `codec.lines`: an array of text that is JSON, None as NULL."""
+
+NUMBERS: Final = "(SELECT %s::bigint[])"
+"""What a statement makes of `array_of_numbers`."""
 
 
 def copy_rows(tx: Transaction, into: str, rows: Iterable[Sequence[object]]) -> None:

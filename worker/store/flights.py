@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from worker.core.coalescing import ORDINARY, Change, Flight, Key, priority, publishes
+from worker.core.coalescing import ORDINARY, URGENT, Change, Flight, Key, priority, publishes
 from worker.core.facets import Value
 from worker.core.feed_document import Listing
 from worker.core.fulfillments import Order, waits_for_components
@@ -15,7 +15,7 @@ from worker.core.kinds import Kind
 from worker.core.outcomes import Reason
 from worker.database import Transaction
 from worker.store import codec, shipments
-from worker.store.copying import JSON_LINES, LINES, array_of_numbers, lines
+from worker.store.copying import JSON_LINES, LINES, NUMBERS, array_of_numbers, lines
 
 FALLBACK_PRODUCT_TYPE: Final = "PRODUCT"
 """Amazon's generic type (R68)."""
@@ -41,30 +41,36 @@ def claim(tx: Transaction, connection_id: int, kind: str, *, group: int | None, 
     Rows that a staging transaction holds at this moment are passed over: the next feed takes them.
     """
     which = "k.split_id IS NULL" if group is None else "k.split_id = %(group)s"
-    after, page, left = "", FIRST_PAGE, at_most
     given: dict[str, object] = {"connection": connection_id, "kind": kind, "group": group}
-    while left > 0:
-        most = min(page, left)
-        rows = tx.exec_driver_sql(_CLAIM.format(which=which, after=after), {**given, "most": most}).all()
-        if rows:
-            yield _claimed(tx, connection_id, kind, rows)
-        if len(rows) < most:
-            return
-        after, page, left = _AFTER, page * 2, left - most
-        given |= {"last_key": rows[-1][0], "last_priority": rows[-1][-2], "last_since": rows[-1][-1]}
+    page, left = FIRST_PAGE, at_most
+    for level in (URGENT, ORDINARY):
+        after = ""
+        while left > 0:
+            most = min(page, left)
+            rows = tx.exec_driver_sql(_CLAIM.format(which=which, after=after), {**given, "priority": level, "most": most}).all()
+            if rows:
+                yield _claimed(tx, connection_id, kind, rows)
+            left -= len(rows)
+            if len(rows) < most:
+                break
+            after, page = _AFTER, page * 2
+            given |= {"last_key": rows[-1][0], "last_since": rows[-1][-1]}
 
 
 FIRST_PAGE: Final = 2000
 
+# One priority at a time: of (priority, pending_since, key) > (1, ...) Postgres expects hardly a row, for it goes by the priority alone,
+# and so it read and sorted a million for each page. The listing LIMIT 1: a join would read all listings.
 _CLAIM: Final = """
-    SELECT k.key, k.pending::text, k.confirmed::text, k.lead_time_said, l.product_type, l.channels, l.product_type_source,
-           k.priority, k.pending_since
+    SELECT k.key, k.pending::text, k.confirmed::text, k.lead_time_said, l.product_type, l.channels, l.product_type_source, k.pending_since
       FROM (SELECT * FROM key_state k
-             WHERE k.connection_id = %(connection)s AND k.kind = %(kind)s AND k.state = 'ready' AND {which} {after}
-             ORDER BY k.priority, k.pending_since, k.key LIMIT %(most)s FOR UPDATE SKIP LOCKED) AS k
-      LEFT JOIN listing l ON k.kind = 'listings' AND l.connection_id = k.connection_id AND l.sku = k.key
-     ORDER BY k.priority, k.pending_since, k.key"""
-_AFTER: Final = "AND (k.priority, k.pending_since, k.key) > (%(last_priority)s, %(last_since)s, %(last_key)s)"
+             WHERE k.connection_id = %(connection)s AND k.kind = %(kind)s AND k.state = 'ready' AND {which}
+               AND k.priority = %(priority)s {after}
+             ORDER BY k.pending_since, k.key LIMIT %(most)s FOR UPDATE SKIP LOCKED) AS k
+      LEFT JOIN LATERAL (SELECT * FROM listing l WHERE l.connection_id = k.connection_id AND l.sku = k.key LIMIT 1) AS l
+        ON k.kind = 'listings'
+     ORDER BY k.pending_since, k.key"""
+_AFTER: Final = "AND (k.pending_since, k.key) > (%(last_since)s, %(last_key)s)"
 
 
 def _claimed(tx: Transaction, connection_id: int, kind: str, rows: Sequence[Sequence[Any]]) -> list[Claimed]:
@@ -77,7 +83,7 @@ def _claimed(tx: Transaction, connection_id: int, kind: str, rows: Sequence[Sequ
             Key(codec.change(pending), {}, {} if confirmed == "{}" else codec.confirmed(confirmed), lead_time_said),
             listing_of(key, product_type, source, channels),
         )
-        for key, pending, confirmed, lead_time_said, product_type, channels, source, _, _ in rows
+        for key, pending, confirmed, lead_time_said, product_type, channels, source, _ in rows
     ]
 
 
@@ -99,7 +105,7 @@ _TAKE_OFF: Final = f"""
        SET state = 'in_feed', feed_id = %s, feed_message_id = new.message_id, feed_messages = new.messages, pending = new.pending::json,
            pending_since = CASE WHEN new.pending IS NOT NULL THEN k.pending_since END,
            split_id = CASE WHEN new.pending IS NOT NULL THEN k.split_id END, confirmed = new.confirmed::jsonb
-      FROM unnest({LINES}, %s::integer[], %s::integer[], {JSON_LINES}, {JSON_LINES})
+      FROM unnest({LINES}, {NUMBERS}, {NUMBERS}, {JSON_LINES}, {JSON_LINES})
            AS new (key, message_id, messages, confirmed, pending)
      WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key"""
 
@@ -116,25 +122,21 @@ def take_off(tx: Transaction, connection_id: int, kind: str, feed_id: FeedId, ro
     tx.exec_driver_sql(_TAKE_OFF, (feed_id, *columns, connection_id, kind))
 
 
-def stay(tx: Transaction, connection_id: int, kind: str, rows: Iterable[tuple[str, Change | None, str | None]]) -> None:
+_STAY: Final = f"""
+    UPDATE key_state k
+       SET pending = new.pending::json, hold_reason = new.reason,
+           pending_since = CASE WHEN new.pending IS NOT NULL THEN k.pending_since END,
+           split_id = CASE WHEN new.pending IS NOT NULL AND new.reason IS NULL THEN k.split_id END,
+           state = CASE WHEN new.pending IS NULL THEN 'idle' WHEN new.reason IS NULL THEN 'ready' ELSE 'held' END
+      FROM unnest({LINES}, {JSON_LINES}, {LINES}) AS new (key, pending, reason)
+     WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key"""
+
+
+def stay(tx: Transaction, connection_id: int, kind: str, rows: Sequence[tuple[str, Change | None, str | None]]) -> None:
     """Write back claimed keys that do not go: with what is left of their change, and the reason to hold it if there is one."""
-    left = list(rows)
-    if left:
-        tx.exec_driver_sql(
-            "UPDATE key_state k SET pending = new.pending::json, hold_reason = new.reason, "
-            "pending_since = CASE WHEN new.pending IS NOT NULL THEN k.pending_since END, "
-            "split_id = CASE WHEN new.pending IS NOT NULL AND new.reason IS NULL THEN k.split_id END, "
-            "state = CASE WHEN new.pending IS NULL THEN 'idle' WHEN new.reason IS NULL THEN 'ready' ELSE 'held' END "
-            "FROM unnest(%b::text[], %b::text[], %b::text[]) AS new (key, pending, reason) "
-            "WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key",
-            (
-                [key for key, _, _ in left],
-                [None if change is None else codec.text(change) for _, change, _ in left],
-                [reason for _, _, reason in left],
-                connection_id,
-                kind,
-            ),
-        )
+    if rows:
+        keys, changes, reasons = zip(*rows, strict=True)
+        tx.exec_driver_sql(_STAY, (lines(keys), codec.lines(changes), lines(reasons), connection_id, kind))
 
 
 class Landing(msgspec.Struct, gc=False):
@@ -149,14 +151,18 @@ class Landing(msgspec.Struct, gc=False):
     hold_reason: str | None = None
 
 
+# The keys as an array, for Postgres would join 25,000 of them to all keys that there are: see `copying.LINES`.
+_LANDING: Final = """
+    WITH landed AS MATERIALIZED (
+        SELECT * FROM key_state WHERE connection_id = %(connection)s AND kind = %(kind)s AND feed_id = %(feed)s
+           AND key = ANY(ARRAY(SELECT key FROM feed_message WHERE feed_id = %(feed)s)) ORDER BY key FOR UPDATE)
+    SELECT m.message_id, k.key, m.flight::text, k.pending::text, k.confirmed::text, k.linked, k.pending_since, k.split_id
+      FROM landed k JOIN feed_message m ON m.feed_id = %(feed)s AND m.key = k.key ORDER BY k.key, m.message_id"""
+
+
 def landing(tx: Transaction, connection_id: int, kind: str, feed_id: FeedId) -> list[Landing]:
     """Lock the keys of a feed in the order of their names, and return them with their feed messages."""
-    rows = tx.exec_driver_sql(
-        "SELECT m.message_id, k.key, m.flight::text, k.pending::text, k.confirmed::text, k.linked, k.pending_since, k.split_id "
-        "FROM feed_message m JOIN key_state k ON k.connection_id = %(connection)s AND k.kind = %(kind)s AND k.key = m.key "
-        "WHERE m.feed_id = %(feed)s AND k.feed_id = %(feed)s ORDER BY k.connection_id, k.kind, k.key, m.message_id FOR UPDATE OF k",
-        {"feed": feed_id, "connection": connection_id, "kind": kind},
-    )
+    rows = tx.exec_driver_sql(_LANDING, {"feed": feed_id, "connection": connection_id, "kind": kind})
     landings: list[Landing] = []
     for message_id, name, flight, pending, confirmed, linked, pending_since, split_id in rows:
         if landings and landings[-1].name == name:
@@ -184,7 +190,7 @@ _LAND: Final = f"""
        SET state = new.state, hold_reason = new.hold_reason, linked = new.linked::boolean, priority = new.priority,
            pending = new.pending::json, pending_since = new.pending_since::timestamptz, confirmed = new.confirmed::jsonb,
            split_id = new.split_id::bigint, feed_id = NULL, feed_message_id = NULL, feed_messages = NULL
-      FROM unnest({LINES}, {LINES}, {LINES}, {LINES}, %s::smallint[], {JSON_LINES}, {LINES}, {JSON_LINES}, {LINES})
+      FROM unnest({LINES}, {LINES}, {LINES}, {LINES}, {NUMBERS}, {JSON_LINES}, {LINES}, {JSON_LINES}, {LINES})
            AS new (key, state, hold_reason, linked, priority, pending, pending_since, confirmed, split_id)
      WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key"""
 

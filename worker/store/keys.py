@@ -13,7 +13,7 @@ from worker.core.kinds import Kind
 from worker.core.outcomes import Reason
 from worker.database import Transaction
 from worker.store import codec
-from worker.store.copying import JSON_LINES, LINES, array_of_numbers, lines
+from worker.store.copying import JSON_LINES, LINES, NUMBERS, array_of_numbers, lines
 
 Done = TypeVar("Done")
 
@@ -44,7 +44,7 @@ class Taken(Exception):
 _LOCK: Final = f"""
     SELECT wanted.number, k.state, k.hold_reason, k.linked, k.pending::text, k.pending_since, k.versions::text, k.confirmed::text,
            k.lead_time_said, k.split_id
-      FROM unnest(%s::integer[], {LINES}, {LINES}) WITH ORDINALITY AS wanted (connection_id, kind, key, number)
+      FROM unnest({NUMBERS}, {LINES}, {LINES}) WITH ORDINALITY AS wanted (connection_id, kind, key, number)
       JOIN key_state k USING (connection_id, kind, key)
      ORDER BY k.connection_id, k.kind, k.key FOR UPDATE OF k"""
 
@@ -129,7 +129,7 @@ _COLUMNS: Final = (
 _NEW: Final = f"""
     SELECT connection_id, kind, key, state, hold_reason, priority::smallint, pending::json, pending_since::timestamptz, versions::json,
            confirmed::jsonb, lead_time_said::smallint, split_id::bigint
-      FROM unnest(%s::integer[], {LINES}, {LINES}, {LINES}, {LINES}, {LINES}, {JSON_LINES}, {LINES}, {JSON_LINES}, {JSON_LINES},
+      FROM unnest({NUMBERS}, {LINES}, {LINES}, {LINES}, {LINES}, {LINES}, {JSON_LINES}, {LINES}, {JSON_LINES}, {JSON_LINES},
                   {LINES}, {LINES}) AS wanted ({_COLUMNS})"""
 _INSERT: Final = f"INSERT INTO key_state ({_COLUMNS}) {_NEW} ORDER BY connection_id, kind, key ON CONFLICT DO NOTHING"
 _UPDATE: Final = f"""

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from worker.core.ids import MessageId, identifier
 from worker.database import Transaction
-from worker.store.copying import LINES, array_of_numbers, copy_rows, lines
+from worker.store.copying import LINES, NUMBERS, array_of_numbers, copy_rows, lines
 
 IDS_IN_A_BLOCK: Final = 1000
 """INCREMENT BY of the sequence message_id."""
@@ -77,11 +77,11 @@ def new_ids(tx: Transaction, count: int) -> list[MessageId]:
 _REGISTER: Final = f"""
     INSERT INTO identity (source, external_id, message_id, digest)
     SELECT source, external_id, message_id, decode(digest, 'hex')
-      FROM unnest({LINES}, {LINES}, %s::bigint[], {LINES}) AS new (source, external_id, message_id, digest)
+      FROM unnest({LINES}, {LINES}, {NUMBERS}, {LINES}) AS new (source, external_id, message_id, digest)
     ON CONFLICT DO NOTHING"""
 _REGISTERED: Final = f"""
     SELECT wanted.message_id, identity.message_id, identity.digest
-      FROM unnest({LINES}, {LINES}, %s::bigint[]) AS wanted (source, external_id, message_id)
+      FROM unnest({LINES}, {LINES}, {NUMBERS}) AS wanted (source, external_id, message_id)
       JOIN identity USING (source, external_id)
      WHERE identity.message_id <> wanted.message_id"""
 

@@ -1,0 +1,52 @@
+"""Keys on their way: what they cost does not grow with all the keys that wait beside them."""
+
+from ops.benchmarks.pending import fill_pending
+from worker.core.coalescing import Change
+from worker.core.ids import FeedId
+from worker.core.kinds import Kind
+from worker.database import Database, Transaction
+from worker.store import feeds, flights
+from worker.store.flights import TakeOff
+
+WAITING, CARRIED = 30_000, 20_000
+FEED = FeedId(1)
+
+
+def read_whole(tx: Transaction) -> set[str]:
+    """The tables of keys and listings that this transaction has read from end to end."""
+    return set(
+        tx.exec_driver_sql(
+            "SELECT relname FROM pg_stat_xact_user_tables WHERE seq_scan > 0 AND relname IN ('key_state', 'listing')"
+        ).scalars()
+    )
+
+
+def test_a_large_feed_reads_the_keys_that_it_carries_and_not_all_that_wait(stored: Database, connection_id: int, database: str) -> None:
+    fill_pending(database, WAITING)
+
+    with stored.begin() as tx:
+        pages = list(flights.claim(tx, connection_id, Kind.LISTINGS, group=None, at_most=CARRIED))
+        claimed = [each for page in pages for each in page]
+        tx.exec_driver_sql(
+            "INSERT INTO feed (id, connection_id, kind, feed_type, state, messages, first_message_id, document, document_bytes, "
+            "created_at, changed_at) VALUES (%s, %s, 'listings', 'JSON_LISTINGS_FEED', 'cut', %s, 1, '', 0, now(), now())",
+            (FEED, connection_id, CARRIED),
+        )
+        feeds.add_messages(tx, [(FEED, number, each.name, '{"c":{"f":{},"m":{}},"s":{}}') for number, each in enumerate(claimed, 1)])
+        flights.take_off(
+            tx, connection_id, Kind.LISTINGS, FEED, [TakeOff(each.name, number, 1, {}, None) for number, each in enumerate(claimed, 1)]
+        )
+        by_the_cut = read_whole(tx)
+    with stored.begin() as tx:
+        tx.exec_driver_sql("ANALYZE feed_message")
+    with stored.begin() as tx:
+        landings = flights.landing(tx, connection_id, Kind.LISTINGS, FEED)
+        for landed in landings[: CARRIED // 2]:
+            landed.key.pending = Change({}, {})
+        flights.land(tx, connection_id, Kind.LISTINGS, landings, tx.exec_driver_sql("SELECT now()").scalar_one())
+        by_the_settling = read_whole(tx)
+
+    assert [len(page) for page in pages] == [2000, 4000, 8000, 6000]
+    assert [each.name for each in claimed] == [f"SKU-{number:07}" for number in range(CARRIED)]
+    assert [landed.name for landed in landings] == [each.name for each in claimed]
+    assert (by_the_cut, by_the_settling) == (set(), set())
