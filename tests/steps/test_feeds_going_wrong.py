@@ -273,6 +273,23 @@ def test_an_access_token_that_expires_early_is_renewed_and_the_call_repeated(sto
     assert created(stocked) == 1
 
 
+@pytest.mark.requirement("R13")
+def test_a_feed_goes_on_at_once_when_a_lost_authorisation_is_back(stocked: Shop) -> None:
+    stocked.simulator.fault("feed_stuck_in_progress")
+    (sent,) = stocked.publish({"sku": "A", "quantity": 5})
+    stocked.run_until(lambda: stocked.states() == ["in_progress"])
+    revoked = stocked.simulator.fault("refresh_revoked", count="always")
+    stocked.simulator.revoke_access_tokens(SELLER)
+    stocked.run_until(lambda: stocked.query("SELECT FROM feed WHERE due_at > now() + interval '40 seconds'"))
+
+    stocked.simulator.release_feed(SELLER, stocked.feeds()[0]["amazon_feed_id"])
+    stocked.simulator.clear_faults(revoked)
+    stocked.connect()
+    stocked.run()
+
+    assert stocked.words(sent) == ["accepted"]
+
+
 @pytest.mark.parametrize("operation", ["createFeedDocument", "createFeed", "getFeed", "getFeedDocument"])
 def test_a_missing_role_makes_feeds_wait_and_rejects_nobody(stocked: Shop, operation: str) -> None:
     fault = stocked.simulator.fault("role_missing", operation=operation, count="always")

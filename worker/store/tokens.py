@@ -12,7 +12,7 @@ from sqlalchemy import Row, text
 from worker.core.ids import AccountId
 from worker.database import Transaction
 from worker.secrets import Secret, Vault
-from worker.store import outbox
+from worker.store import feeds, outbox
 
 _LOOK: Final = text("""
     SELECT token_generation, access_token, authorization_fault, now,
@@ -169,6 +169,7 @@ def store(
         },
     )
     if had_fault:
+        feeds.wake(tx, claimed.account_id)
         _tell(tx, claimed.account_id, "authorized", None)
 
 
