@@ -143,6 +143,27 @@ def test_feeds_of_lone_culprits_count_towards_the_end_of_the_halving(shop: Shop)
     assert [row["hold_reason"] for row in shop.query("SELECT hold_reason FROM key_state WHERE state = 'held'")] == ["feeds_failing"] * 5
 
 
+@pytest.mark.requirement("R62")
+def test_what_is_out_of_stock_does_not_wait_for_the_end_of_the_halving(stocked: Shop) -> None:
+    stocked.lists("OUT")
+    stocked.simulator.fault("feed_fatal")
+    (connection,) = stocked.query("SELECT id FROM connection")
+
+    def send_one_feed() -> list[str]:
+        stocked.hands.link(connection["id"])
+        feed_id = cut.cut(stocked.ctx, connection["id"], Kind.LISTINGS)
+        assert feed_id is not None
+        eventually(lambda: stocked.has_ended(feed_id))
+        return [row["key"] for row in stocked.query(f"SELECT key FROM feed_message WHERE feed_id = {feed_id} ORDER BY message_id")]
+
+    publish_all(stocked)
+    sent = [send_one_feed()]
+    stocked.publish({"sku": "OUT", "quantity": 0})
+    sent += [send_one_feed() for _ in range(3)]
+
+    assert sent == [["A", "B", "C", "D"], ["A", "B"], ["OUT"], ["C", "D"]]
+
+
 def test_a_report_that_does_not_come_leaves_its_feed_undecided(stocked: Shop) -> None:
     stocked.simulator.fault("no_result_document")
 

@@ -53,6 +53,8 @@ def cut(ctx: Context, connection_id: int, kind: Kind) -> FeedId | None:
         if lane.flushes:
             limits = limits._replace(linger=timedelta(0))
         group = lanes.next_group(tx, lane)
+        if group is not None and lanes.is_urgent(tx, lane, limits.linger):
+            group = None
         now: datetime = tx.exec_driver_sql("SELECT now()").scalar_one()
         if group is None and not is_due(lanes.waiting(tx, connection_id, kind, count_at_most=limits.messages), limits, now):
             return None

@@ -1,9 +1,10 @@
 """Lanes: what may share a feed. A lane's row is the lock under which its feeds are cut."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from worker.core.coalescing import URGENT
 from worker.core.cutting import Waiting
 from worker.core.kinds import FEED_TYPES
 from worker.database import Transaction
@@ -101,6 +102,21 @@ def next_group(tx: Transaction, lane: Lane) -> Group | None:
         (lane.connection_id, lane.kind),
     ).first()
     return None if row is None else Group(*row)
+
+
+def is_urgent(tx: Transaction, lane: Lane, linger: timedelta) -> bool:
+    """Whether something that is out of stock has lingered while groups go: then the next feed is not a group's, unless the last was not.
+
+    Halving may take an hour of feeds. Overselling cannot wait for its end, nor may the groups wait for ever.
+    """
+    return bool(
+        tx.exec_driver_sql(
+            "SELECT EXISTS (SELECT FROM key_state WHERE connection_id = %(c)s AND kind = %(k)s AND state = 'ready' AND split_id IS NULL "
+            "  AND priority = %(urgent)s AND pending_since <= now() - %(linger)s) "
+            "AND (SELECT split_id IS NOT NULL FROM feed WHERE connection_id = %(c)s AND kind = %(k)s ORDER BY id DESC LIMIT 1)",
+            {"c": lane.connection_id, "k": lane.kind, "urgent": URGENT, "linger": linger},
+        ).scalar()
+    )
 
 
 def waiting(tx: Transaction, connection_id: int, kind: str, *, count_at_most: int) -> Waiting:
