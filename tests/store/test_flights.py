@@ -1,11 +1,13 @@
-"""Keys on their way: what they cost does not grow with all the keys that wait beside them."""
+"""Keys on their way: claimed, carried, landed, held."""
 
 from ops.benchmarks.pending import fill_pending
+from tests.store.shelf import want
 from worker.core.coalescing import Change
 from worker.core.ids import FeedId
 from worker.core.kinds import Kind
+from worker.core.outcomes import Reason
 from worker.database import Database, Transaction
-from worker.store import feeds, flights
+from worker.store import feeds, flights, lanes
 from worker.store.flights import TakeOff
 
 WAITING, CARRIED = 30_000, 20_000
@@ -50,3 +52,17 @@ def test_a_large_feed_reads_the_keys_that_it_carries_and_not_all_that_wait(store
     assert [each.name for each in claimed] == [f"SKU-{number:07}" for number in range(CARRIED)]
     assert [landed.name for landed in landings] == [each.name for each in claimed]
     assert (by_the_cut, by_the_settling) == (set(), set())
+
+
+def test_a_group_that_is_held_is_forgotten_by_a_key_of_which_a_part_is_in_a_feed(stored: Database, connection_id: int) -> None:
+    with stored.begin() as tx:
+        want(tx, connection_id, "A", message=1, quantity=1)
+        want(tx, connection_id, "B", message=2, quantity=1)
+        group = lanes.add_group(tx, connection_id, Kind.LISTINGS, 1, ["A", "B"], "why")
+        tx.exec_driver_sql("UPDATE key_state SET state = 'ready', linked = true, split_id = %s", (group,))
+        tx.exec_driver_sql("UPDATE key_state SET state = 'in_feed', feed_id = 1, feed_message_id = 1, feed_messages = 1 WHERE key = 'A'")
+
+        flights.hold_groups(tx, connection_id, Kind.LISTINGS, Reason.FEEDS_FAILING)
+
+        rows = tx.exec_driver_sql("SELECT key, state, hold_reason, split_id FROM key_state ORDER BY key").all()
+    assert rows == [("A", "in_feed", None, None), ("B", "held", "feeds_failing", None)]

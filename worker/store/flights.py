@@ -225,10 +225,11 @@ def _state(landed: Landing, kind: str) -> tuple[str, str | None]:
 
 
 def hold_groups(tx: Transaction, connection_id: int, kind: str, reason: str) -> None:
-    """Hold every change of the lane that waits in a group, and forget the groups."""
+    """Hold every change of the lane that waits in a group, and forget the groups, also where a part of a key is in a feed."""
     tx.exec_driver_sql(
-        "UPDATE key_state SET state = 'held', hold_reason = %s, split_id = NULL WHERE (connection_id, kind, key) IN ("
-        "SELECT connection_id, kind, key FROM key_state WHERE state = 'ready' AND split_id IN "
+        "UPDATE key_state SET state = CASE state WHEN 'ready' THEN 'held' ELSE state END, "
+        "hold_reason = CASE state WHEN 'ready' THEN %s ELSE hold_reason END, split_id = NULL WHERE (connection_id, kind, key) IN ("
+        "SELECT connection_id, kind, key FROM key_state WHERE split_id IN "
         "(SELECT id FROM split WHERE connection_id = %s AND kind = %s) ORDER BY key FOR UPDATE)",
         (reason, connection_id, kind),
     )
