@@ -17,7 +17,7 @@ from worker.context import Context
 from worker.core import coalescing
 from worker.core.coalescing import Change, Flight
 from worker.core.connections import Connection
-from worker.core.cutting import FeedLimits, first_message_id, fit, is_due
+from worker.core.cutting import FeedLimits, first_message_id, fit, is_due, most_failing_feeds
 from worker.core.feed_formats import FORMATS, FeedFormat, Render
 from worker.core.ids import FeedId
 from worker.core.issues import Issue, issue
@@ -53,6 +53,8 @@ def cut(ctx: Context, connection_id: int, kind: Kind) -> FeedId | None:
         if lane.flushes:
             limits = limits._replace(linger=timedelta(0))
         group = lanes.next_group(tx, lane)
+        if group is not None and _enough_is_tried(tx, lane):
+            return None
         if group is not None and lanes.is_urgent(tx, lane, limits.linger):
             group = None
         now: datetime = tx.exec_driver_sql("SELECT now()").scalar_one()
@@ -68,6 +70,12 @@ def cut(ctx: Context, connection_id: int, kind: Kind) -> FeedId | None:
         if feed_id is None:
             quota.give_back(tx, connection.seller.account.id, operations_of_feed(feed_type), lease)
         return feed_id
+
+
+def _enough_is_tried(tx: Transaction, lane: lanes.Lane) -> bool:
+    """Whether the feeds under way may be the last that fail in a row before the rest is held: what they bring is awaited."""
+    under_way = feeds.under_way(tx, lane.connection_id, lane.kind) if lane.failing_feeds else 0
+    return under_way > 0 and lane.failing_feeds + under_way >= most_failing_feeds(lane.failing_size)
 
 
 @dataclass

@@ -283,6 +283,15 @@ def blocked(tx: Transaction, connection_id: int, kind: str, stalled_after: timed
     )
 
 
+def under_way(tx: Transaction, connection_id: int, kind: str) -> int:
+    """Return how many feeds of the lane have not ended."""
+    return int(
+        tx.exec_driver_sql(
+            "SELECT count(*) FROM feed WHERE connection_id = %s AND kind = %s AND due_at IS NOT NULL", (connection_id, kind)
+        ).scalar_one()
+    )
+
+
 def known_at_amazon(tx: Transaction, account_id: int, amazon_feed_ids: Sequence[str]) -> set[str]:
     """Return which of *amazon_feed_ids* are feeds of ours already."""
     rows = tx.exec_driver_sql(

@@ -66,7 +66,8 @@ def flush(tx: Transaction, connection_id: int, kind: str, seconds: float) -> Non
 def failing(tx: Transaction, connection_id: int, kind: str, *, messages: int) -> tuple[int, int]:
     """Count one more feed that ended without an accepted message. Return how many in a row, and the size of the first."""
     row = tx.exec_driver_sql(
-        "UPDATE lane SET failing_feeds = failing_feeds + 1, failing_size = CASE failing_feeds WHEN 0 THEN %s ELSE failing_size END "
+        "UPDATE lane SET failing_feeds = failing_feeds + 1, failing_size = CASE failing_feeds WHEN 0 THEN %s ELSE failing_size END, "
+        "dispatched_until = NULL "
         "WHERE connection_id = %s AND kind = %s RETURNING failing_feeds, failing_size",
         (messages, connection_id, kind),
     ).one()
@@ -75,7 +76,8 @@ def failing(tx: Transaction, connection_id: int, kind: str, *, messages: int) ->
 
 def recovered(tx: Transaction, connection_id: int, kind: str) -> None:
     tx.exec_driver_sql(
-        "UPDATE lane SET failing_feeds = 0, failing_size = 0 WHERE connection_id = %s AND kind = %s AND failing_feeds > 0",
+        "UPDATE lane SET failing_feeds = 0, failing_size = 0, dispatched_until = NULL "
+        "WHERE connection_id = %s AND kind = %s AND failing_feeds > 0",
         (connection_id, kind),
     )
 
