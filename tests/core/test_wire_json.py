@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.core.json import encode
-from worker.core.wire_json import DEEPEST, MOST_DIGITS, Unreadable, examine, read
+from worker.core.wire_json import DEEPEST, MOST_DIGITS, MOST_FAULTS, Unreadable, examine, read
 
 
 def faults(text: bytes) -> list[str]:
@@ -73,7 +73,7 @@ def test_large_numbers_below_the_limit_are_read(number: str) -> None:
         (b'\xef\xbb\xbf{"a":1}', ["NOT_JSON"]),
         (b'"\xff"', ["NOT_UTF8"]),
         (b'"\xed\xa0\x80"', ["NOT_UTF8"]),
-        (b"[" * 100_000, ["TOO_DEEP"]),
+        (b"[" * 100_000, ["TOO_DEEP", "NOT_JSON"]),
         (b"[" * 100_000 + b"]" * 100_000, ["TOO_DEEP"]),
         (b'{"a":' * 500 + b"1" + b"}" * 500, ["TOO_DEEP"]),
     ],
@@ -96,6 +96,46 @@ def test_all_faults_are_named_at_once() -> None:
         "NOT_UTF8",
         "NUMBER_OUT_OF_RANGE",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "field", "value"),
+    [
+        (b'{"data":{"price":1e999}}', "NUMBER_OUT_OF_RANGE", "price", "1e999"),
+        (b'{"data":{"price":NaN}}', "NOT_JSON", "price", "NaN"),
+        (b'{"data":{"price":-Infinity}}', "NOT_JSON", "price", "-Infinity"),
+        (b'{"data":{"price":1,"price":2}}', "DUPLICATE_KEY", "price", "price"),
+        (b'{"prices":[1e999]}', "NUMBER_OUT_OF_RANGE", None, "1e999"),
+        (b"1e999", "NUMBER_OUT_OF_RANGE", None, "1e999"),
+    ],
+)
+def test_a_fault_names_its_field_and_value(text: bytes, code: str, field: str | None, value: str) -> None:
+    with pytest.raises(Unreadable) as refusal:
+        read(text)
+
+    assert [(fault.code, fault.field, fault.value) for fault in refusal.value.faults] == [(code, field, value)]
+
+
+def test_a_text_of_countless_faults_names_some() -> None:
+    text = "{" + ",".join(f'"{number}":NaN' for number in range(MOST_FAULTS + 1)) + "}"
+
+    assert len(faults(text.encode())) == MOST_FAULTS
+
+
+@pytest.mark.parametrize(
+    "deep",
+    [
+        b"[" * 100_000 + b"]" * 100_000,
+        b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
+        b'[["}]",{"\\"":[' + b"[" * 10_000 + b"]" * 10_000 + b'],"b":[]}],[' + b"[" * 10_000 + b'"]"' + b"]" * 10_000 + b"]]",
+    ],
+)
+def test_what_is_nested_too_deep_for_any_parser_hides_nothing_else(deep: bytes) -> None:
+    with pytest.raises(Unreadable) as refusal:
+        read(b'{"before":1e999,"data":%b,"id":"1"}' % deep)
+
+    assert [fault.code for fault in refusal.value.faults] == ["TOO_DEEP", "NUMBER_OUT_OF_RANGE"]
+    assert refusal.value.value["id"] == "1"
 
 
 def test_a_key_that_stands_twice_identifies_nothing() -> None:

@@ -81,7 +81,7 @@ def decode(delivery: Delivery) -> list[Event | Refused]:
     if attributes is not None:
         return [_binary(attributes, body, content_type)]
     if kind not in ("", "application/json"):
-        fault = issue("CONTENT_TYPE_UNKNOWN", value=content_type)
+        fault = issue("CONTENT_TYPE_UNKNOWN", field="content_type", value=content_type)
         return [_refused([fault], *_made_out(body), body, content_type)]
     if _is_array(body):
         return _batch(body, content_type)
@@ -185,7 +185,7 @@ def _batch(body: bytes, content_type: str | None) -> list[Event | Refused]:
 def _binary(attributes: dict[str, str], body: bytes, content_type: str | None) -> Event | Refused:
     kind = _media_type(content_type)
     if kind and not kind.endswith(("/json", "+json")):
-        fault = issue("CONTENT_TYPE_UNKNOWN", value=content_type)
+        fault = issue("CONTENT_TYPE_UNKNOWN", field="content_type", value=content_type)
         return _refused([fault], attributes, msgspec.UNSET, body, content_type)
     try:
         data = wire_json.read(body)

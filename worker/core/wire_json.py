@@ -5,6 +5,7 @@ Only a suspicious body is parsed a second time, slowly, by a parser that names w
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final
@@ -21,6 +22,9 @@ DEEPEST: Final = 32
 
 MOST_DIGITS: Final = 40
 """Digits of one number when it is written out without an exponent."""
+
+MOST_FAULTS: Final = 100
+"""Faults that are told of one text; one of 1 MiB could hold 100,000."""
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
@@ -73,30 +77,30 @@ def _is_suspicious(text: bytes, written: bytes) -> bool:
 
 
 def examine(text: bytes) -> tuple[list[Issue], JsonValue]:
-    """Return all faults of *text*, and the value that a forgiving parser sees; None when it sees none."""
-    faults: dict[str, Issue] = {}
+    """Return the faults of *text*, at most `MOST_FAULTS`, and the value that a forgiving parser sees; None when it sees none."""
+    faults: dict[tuple[str, str | None], Issue] = {}
 
     def found(fault: Issue) -> None:
-        faults.setdefault(fault.message, fault)
+        if len(faults) < MOST_FAULTS:
+            faults.setdefault((fault.message, fault.field), fault)
 
     def members(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
-        members = dict(pairs)
-        if len(members) < len(pairs):
-            seen: set[str] = set()
-            for key, _ in pairs:
-                if key in seen:
-                    found(issue("DUPLICATE_KEY", value=key))
-                    members.pop(key, None)  # which of the two was meant, nobody knows
-                seen.add(key)
+        members: dict[str, JsonValue] = {}
+        twice: set[str] = set()
+        for key, value in pairs:
+            if key in members:
+                found(issue("DUPLICATE_KEY", field=key, value=key))
+                twice.add(key)
+            if isinstance(value, _NoNumber):
+                found(value.fault(key))
+                value = None  # noqa: PLW2901  # told; and no id either
+            members[key] = value
+        for key in twice:
+            del members[key]  # which of the two was meant, nobody knows
         return members
 
-    def number(digits: str) -> str:
-        if _is_out_of_range(digits):
-            found(issue("NUMBER_OUT_OF_RANGE", value=digits, limit=MOST_DIGITS))
-        return digits
-
-    def constant(name: str) -> None:
-        found(_not_json(f"{name} is not a number in JSON"))
+    def parsed(characters: str) -> JsonValue:
+        return json.loads(characters, object_pairs_hook=members, parse_constant=_NoNumber, parse_int=_number, parse_float=_number)
 
     try:
         characters = text.removeprefix(_BYTE_ORDER_MARK).decode()
@@ -106,19 +110,57 @@ def examine(text: bytes) -> tuple[list[Issue], JsonValue]:
     if text.startswith(_BYTE_ORDER_MARK):
         found(_not_json("it begins with a byte order mark"))
     try:
-        value = json.loads(characters, object_pairs_hook=members, parse_constant=constant, parse_int=number, parse_float=number)
-    except RecursionError:
-        found(issue("TOO_DEEP", limit=DEEPEST))
-        return list(faults.values()), None
+        try:
+            value = parsed(characters)
+        except RecursionError:
+            found(issue("TOO_DEEP", limit=DEEPEST))
+            value = parsed(_without_depths(characters))
     except json.JSONDecodeError as error:
-        found(_not_json(f"{error.msg.removesuffix(' at')} at character {error.pos}"))
+        place = f" at character {error.pos}" if error.doc is characters else ""
+        found(_not_json(f"{error.msg.removesuffix(' at')}{place}"))
         return list(faults.values()), None
     for depth, item in walk(value):
         if depth > DEEPEST:
             found(issue("TOO_DEEP", limit=DEEPEST))
-        if isinstance(item, str) and _holds_surrogate(item):
+        if isinstance(item, _NoNumber):
+            found(item.fault(None))
+        elif isinstance(item, str) and _holds_surrogate(item):
             found(_not_json("an escaped surrogate stands alone"))
     return list(faults.values()), value
+
+
+class _NoNumber(str):
+    """The text of what stands where a number may stand and is none that is taken: NaN, or too many digits."""
+
+    __slots__ = ()
+
+    def fault(self, field: str | None) -> Issue:
+        if self.lstrip("-")[0].isdigit():
+            return issue("NUMBER_OUT_OF_RANGE", field=field, value=str(self), limit=MOST_DIGITS)
+        return issue("NOT_JSON", field=field, value=str(self), reason=f"{self} is not a number in JSON.")
+
+
+def _number(digits: str) -> str:
+    return _NoNumber(digits) if _is_out_of_range(digits) else digits
+
+
+_TEXT_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+
+
+def _without_depths(characters: str) -> str:
+    """Return JSON without what it nests too deep for a parser: of the first container below `DEEPEST` only the brackets stay."""
+    kept: list[str] = []
+    depth = start = 0
+    for found in _TEXT_OR_BRACKET.finditer(characters):
+        if found[0] in "[{":
+            depth += 1
+            if depth == DEEPEST + 1:
+                kept.append(characters[start : found.end()])
+        elif found[0] in "]}":
+            if depth == DEEPEST + 1:
+                start = found.start()
+            depth -= 1
+    return "".join((*kept, characters[start:])) if depth <= DEEPEST else "".join(kept)
 
 
 def _holds_surrogate(text: str) -> bool:
