@@ -51,6 +51,14 @@ def test_the_default_template_does_not_map_the_handling_time() -> None:
     assert sync_facets({"quantity": 5, "handling_time": 3}, settings, US) == Facets({"quantity": Value(5)})
 
 
+@pytest.mark.requirement("R60")
+@pytest.mark.parametrize("days", [31, -1, "31", 1.5, "soon"])
+def test_a_handling_time_that_no_feed_could_carry_is_refused_though_the_template_maps_none(days: object) -> None:
+    settings = ConnectionSettings(name="US", marketplace_id=US.id, selling_partner_id="A1")
+
+    assert codes(sync_facets({"quantity": 5, "handling_time": days}, settings, US)) == [("HANDLING_TIME_INVALID", "handling_time")]
+
+
 # --- prices ------------------------------------------------------------------------------------------------------------------
 
 

@@ -51,10 +51,14 @@ class SyncTemplate:
             for name, spec in section.template.items()
             if spec.way is not Way.DONT_MAP or spec.rules
         )
+        self._maps_handling_time = any(step.facet == HANDLING_TIME for step in self._steps)
 
     def facets(self, data: JsonObject, marketplace: Marketplace) -> Facets:
         values: dict[str, Value] = {}
         problems: list[Issue] = []
+        if not self._maps_handling_time and (days := data.get(HANDLING_TIME)) is not None:
+            # Out of its range it is the sender's mistake, of which he would else never hear: the default template does not map it.
+            handling_time(Found(days, HANDLING_TIME), data, marketplace, problems)
         for facet, resolve, make in self._steps:
             result = resolve(data)
             if type(result) is Found:
