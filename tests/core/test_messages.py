@@ -244,6 +244,15 @@ def test_what_is_invalid_keeps_its_bytes_and_what_identifies_it() -> None:
     assert found.digest == sent({"note": "a\0", "sku": "BK-1", "connection": "c"}).digest
 
 
+def test_what_is_invalid_keeps_its_trace_context() -> None:
+    traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+    found = sent(INVENTORY | {"sku": ""}, traceparent=traceparent)
+
+    assert isinstance(found, Invalid)
+    assert found.traceparent == traceparent
+
+
 def test_what_is_not_json_is_still_identified_where_possible() -> None:
     found = take(
         b'{"specversion":"1.0","id":"1","source":"erp","type":"feedline.inventory.v1","data":{"connection":"c","sku":"s","price":NaN}}'

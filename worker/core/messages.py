@@ -60,6 +60,7 @@ class Invalid(msgspec.Struct, frozen=True, kw_only=True):
     type: str | None
     connection: str | None
     key: str | None
+    traceparent: str | None
     body: bytes | None
     digest: bytes
     original: bytes
@@ -327,6 +328,7 @@ def _invalid(event: Event | Refused, faults: list[Issue] | tuple[Issue, ...]) ->
         type=kind,
         connection=_kept(fields.get("connection"), _unfit_name),
         key=_key(kind, fields),
+        traceparent=_traceparent(attributes),
         body=body,
         digest=_digest(kind, event.original if body is None else body),
         original=event.original,

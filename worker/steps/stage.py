@@ -290,7 +290,7 @@ def _logged(each: Incoming, id_: MessageId, connection: Connection | None, key: 
         messages.array_of(tuple(facets.values)),
         read.sequence if isinstance(read, Message) else None,
         read.time if isinstance(read, Message) else None,
-        read.traceparent if isinstance(read, Message) else None,
+        read.traceparent,
         codec.text(facets.warnings) if facets.warnings else None,
         read.body or b"",
     )
