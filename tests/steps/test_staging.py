@@ -9,6 +9,9 @@ import pytest
 from tests.steps.shop import NAME, Shop
 from worker.core.wire import Delivery
 
+LISTING = {"type": "feedline.listing.v1", "title": "A mug", "asin": "B0EXAMPLE1", "condition": "New", "quantity": 1}
+"""A listing message that lacks its SKU."""
+
 
 def delivery(body: bytes) -> Delivery:
     return Delivery("feedline.inventory", body, "application/cloudevents+json", {})
@@ -83,7 +86,28 @@ def test_every_fault_of_a_message_is_told(shop: Shop) -> None:
     (sent,) = shop.publish({"sku": "A", "price": "1.999", "currency": "EUR", "quantity": 1.5, "handling_time": 31})
 
     codes = {issue["code"] for issue in shop.outcomes()[sent]["issues"]}
-    assert codes == {"PRICE_TOO_PRECISE", "CURRENCY_MISMATCH", "QUANTITY_INVALID"}
+    assert codes == {"PRICE_TOO_PRECISE", "CURRENCY_MISMATCH", "QUANTITY_INVALID", "HANDLING_TIME_INVALID"}
+
+
+@pytest.mark.requirement("R124")
+@pytest.mark.parametrize(
+    ("message", "codes"),
+    [
+        ({"sku": "A\a", "price": "1,99", "time": "soon"}, ["ATTRIBUTE_INVALID", "SKU_INVALID", "MONEY_INVALID"]),
+        ({"price": "1,99"}, ["FIELD_MISSING", "MONEY_INVALID"]),
+        ({"id": None, "sku": "A", "price": "1,99"}, ["ATTRIBUTE_MISSING", "MONEY_INVALID"]),
+        ({**LISTING, "price": "1,99"}, ["FIELD_MISSING", "MONEY_INVALID"]),
+        ({"connection": "Nobody's", "sku": ""}, ["SKU_INVALID", "CONNECTION_UNKNOWN"]),
+        ({"connection": None, "sku": ""}, ["FIELD_MISSING", "SKU_INVALID"]),
+    ],
+)
+def test_the_faults_of_the_door_hide_none_of_the_templates(shop: Shop, message: dict[str, object], codes: list[str]) -> None:
+    shop.connect()
+
+    shop.publish(message)
+
+    (kept,) = shop.refused()
+    assert kept["codes"] == codes
 
 
 @pytest.mark.parametrize("text", ["\u0000", "\ud800", "\ufffe"])

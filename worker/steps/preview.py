@@ -18,7 +18,7 @@ from worker.core.outcomes import Outcome
 from worker.core.preview import Preview, preview
 from worker.core.wire import Delivery
 from worker.database import Transaction
-from worker.steps.stage import KINDS, Mapped, arrival, mapped
+from worker.steps.stage import KINDS, Mapped, arrival, every_fault, mapped
 from worker.store import previews, resync
 
 AT_ONCE: Final = 500
@@ -86,7 +86,7 @@ def _batch(tx: Transaction, connection: Connection, batch: Sequence[Message | In
     met = {kind: _surroundings(tx, connection, kind, sorted(wanted), now) for kind, wanted in keys.items()}
     for read, each in made:
         if isinstance(read, Invalid):
-            refused = Preview(Outcome.INVALID, read.issues[0].code, issues=read.issues)
+            refused = Preview(Outcome.INVALID, read.issues[0].code, issues=every_fault(read, connection))
             yield Previewed(read.external_id, read.source, read.key, refused)
         elif each is not None:
             yield _message(connection, read, each, met[KINDS[read.type]], now)

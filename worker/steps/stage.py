@@ -24,6 +24,7 @@ from worker.core.connections import Connection, from_amazon, to_amazon
 from worker.core.facets import Facets
 from worker.core.ids import MessageId
 from worker.core.issues import Issue, issue
+from worker.core.json import decode
 from worker.core.kinds import Kind
 from worker.core.messages import Invalid, Message, MessageType
 from worker.core.ordering import version
@@ -160,15 +161,17 @@ def _write(tx: Transaction, incoming: Sequence[Incoming], arrived: datetime, fol
 
 def _sort(tx: Transaction, batch: _Batch, incoming: Sequence[Incoming]) -> None:
     """Tell what is new from repeats, and what is valid from what is not; the new take their identities."""
+    found = connections.current(tx, {each.read.connection for each in incoming if each.read.connection is not None})
     identified = [each for each in incoming if each.read.source is not None and each.read.external_id is not None]
     if len(identified) < len(incoming):
-        nameless = (each for each in incoming if each.read.source is None or each.read.external_id is None)
-        batch.refused += ((each, None, each.read.issues) for each in nameless if isinstance(each.read, Invalid))
+        nameless = ((each, each.read) for each in incoming if each.read.source is None or each.read.external_id is None)
+        batch.refused += (
+            (each, None, every_fault(read, found.get(read.connection or ""))) for each, read in nameless if isinstance(read, Invalid)
+        )
     if not identified:
         return
     ids = messages.new_ids(tx, len(identified))
     known = messages.register(tx, [_identity(each, id_) for each, id_ in zip(identified, ids, strict=True)])
-    found = connections.current(tx, {each.read.connection for each in identified if each.read.connection is not None})
     for each, id_ in zip(identified, ids, strict=True):
         first = known.get(id_)
         connection = found.get(each.read.connection or "")
@@ -177,10 +180,9 @@ def _sort(tx: Transaction, batch: _Batch, incoming: Sequence[Incoming]) -> None:
         elif first is not None:
             batch.refused.append((each, None, (issue("ID_REUSED", field="id", value=each.read.external_id),)))
         elif isinstance(each.read, Invalid):
-            _turn_down(batch, each, id_, connection, _own_key(each.read, connection), each.read.issues)
+            _turn_down(batch, each, id_, connection, _own_key(each.read, connection), every_fault(each.read, connection))
         elif connection is None:
-            unknown = issue("CONNECTION_UNKNOWN", field="connection", value=each.read.connection)
-            _turn_down(batch, each, id_, None, each.read.key, (unknown,))
+            _turn_down(batch, each, id_, None, each.read.key, (_unknown_connection(each.read),))
         else:
             _take_in(batch, each, each.read, id_, connection)
 
@@ -244,6 +246,28 @@ def mapped(message: Message, connection: Connection, now: datetime) -> Mapped:
         fault = issue("SKU_INVALID", field="sku", value=sku, reason=f"it has {len(sku)} characters")
         return Mapped(key, Facets({}, faults=(fault, *facets.faults)))
     return Mapped(key, facets)
+
+
+def every_fault(read: Invalid, connection: Connection | None) -> tuple[Issue, ...]:
+    """Return what the door has against a message, and what the connection's template has against its data as far as they can be mapped.
+
+    *connection*: None when there is none of the name that the message gives.
+    """
+    if connection is None:
+        return read.issues if read.connection is None else (*read.issues, _unknown_connection(read))
+    data = None if read.body is None else decode(read.body)
+    if not isinstance(data, dict):
+        return read.issues
+    further: Facets = Facets({})
+    if read.type == MessageType.INVENTORY:
+        further = sync_facets(data, connection.settings, connection.marketplace)
+    elif read.type == MessageType.LISTING:
+        further = connection.settings.publish_template.publish({"sku": "", **data}, connection.marketplace).facets
+    return (*read.issues, *further.faults)
+
+
+def _unknown_connection(read: Message | Invalid) -> Issue:
+    return issue("CONNECTION_UNKNOWN", field="connection", value=read.connection)
 
 
 def arrival(id_: int, message: Message, facets: Facets, arrived: datetime) -> Arrival:
