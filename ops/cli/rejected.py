@@ -147,10 +147,10 @@ def _publish(rejected: int, corrected: bytes | None, *, as_json: bool) -> None:
 
 
 def _event(found: "Refused", original: "Original", body: bytes) -> "OutgoingEvent":
-    """Return what is published: to the queue that it came by, with what told its form."""
+    """Return what is published: to the queue that it came by, with what told its form. Other headers (CC, x-death) are RabbitMQ's."""
     from worker.broker.topology import QUEUES
     from worker.core.events import OutgoingEvent, routing_word
-    from worker.core.wire import BATCH, STRUCTURED
+    from worker.core.wire import BATCH, PREFIXES, STRUCTURED
 
     content_type = found.content_type
     if content_type is not None and content_type.startswith(BATCH) and not body.lstrip().startswith(b"["):
@@ -164,7 +164,7 @@ def _event(found: "Refused", original: "Original", body: bytes) -> "OutgoingEven
         id=f"rejected-{found.id}",
         body=body,
         content_type=content_type,
-        headers=dict(original.headers) or None,
+        headers={name: value for name, value in original.headers.items() if name.lower().startswith(PREFIXES)} or None,
     )
 
 

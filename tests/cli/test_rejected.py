@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pika
@@ -70,6 +71,24 @@ def test_a_corrected_delivery_is_published_again_and_judged_anew(
     outcomes = [trace["outcome"] for trace in answered(feedline, settings, "trace", "m-1")]
     assert outcomes == ["invalid", "pending"]
     assert answered(feedline, settings, "rejected", "list") == []
+
+
+def test_what_is_replayed_says_the_same_in_its_headers_and_nothing_else(feedline: Feedline, settings: dict[str, str], shop: Shop) -> None:
+    binary = {"ce-specversion": "1.0", "ce-id": "m-1", "ce-source": "erp", "ce-type": "feedline.inventory.v1"}
+    timed = {**binary, "ce-time": datetime(2026, 1, 31, 12, tzinfo=UTC), "ce-sequence": 7}
+    # Published with a header CC that is no array, RabbitMQ closes the channel.
+    delivered = Delivery(INVENTORY, b'{"connection": "Later", "sku": "MUG-1"}', "application/json", {**timed, "CC": ["a"], "x-death": [{}]})
+    stage(shop.ctx, [delivered], shop.ctx.clock.now())
+    with pika.BlockingConnection(pika.URLParameters(settings["FEEDLINE_AMQP_URL"])) as connection:
+        declare(connection)
+
+        replayed = feedline("rejected", "replay", "1", settings=settings)
+
+        assert replayed.returncode == 0, replayed.stderr
+        _, properties, body = connection.channel().basic_get(INVENTORY, auto_ack=True)
+    assert (body, properties.content_type) == (delivered.body, delivered.content_type)
+    properties.headers.pop("x-delivery-count", None)  # RabbitMQ's own
+    assert properties.headers == {**binary, "ce-time": "2026-01-31T12:00:00+00:00", "ce-sequence": "7"}
 
 
 def test_without_a_queue_nothing_is_replayed_and_the_delivery_stays_open(feedline: Feedline, settings: dict[str, str], shop: Shop) -> None:

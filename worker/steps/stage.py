@@ -325,8 +325,8 @@ def _refused(each: Incoming, id_: MessageId | None, issues: Sequence[Issue], arr
     return messages.RefusedDelivery(
         arrived,
         delivery.queue,
-        _text(each.content_type),
-        codec.text({name: _header(value) for name, value in delivery.headers.items()}),
+        each.content_type,
+        codec.text(wire.headers_as_text(delivery.headers)),
         each.original,
         codec.text(tuple(issues)),
         read.source,
@@ -335,21 +335,6 @@ def _refused(each: Incoming, id_: MessageId | None, issues: Sequence[Issue], arr
         read.connection,
         id_,
     )
-
-
-def _header(value: object) -> object:
-    if isinstance(value, bool) or value is None:
-        return value
-    # pika reads 64-bit integers, such as RabbitMQ's x-delivery-count, as a type of its own that msgspec does not write.
-    return int(value) if isinstance(value, int) else _text(value)
-
-
-def _text(value: object) -> str | None:
-    """Return *value* as text that Postgres can hold, which has neither NUL nor lone surrogates."""
-    if value is None:
-        return None
-    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
-    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 def _count(batch: _Batch, deliveries: Sequence[Delivery], seconds: float) -> None:
