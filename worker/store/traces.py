@@ -253,10 +253,13 @@ def _feed_events(tx: Transaction, carried: Sequence[_CarriedBy]) -> Iterator[cor
 
 
 def named(tx: Transaction, external_id: str, source: str | None, connection: str | None) -> list[int]:
-    """Return the messages that upstreams gave this id, the oldest first."""
+    """Return the messages that upstreams gave this id, one for each source, the oldest first.
+
+    A source has several only where a refused delivery was published again: then its newest, whose history tells of the refusal.
+    """
     rows = tx.exec_driver_sql(
-        "SELECT id FROM message WHERE external_id = %(id)s AND (%(source)s::text IS NULL OR source = %(source)s) "
-        "AND (%(connection)s::text IS NULL OR connection = %(connection)s) ORDER BY id",
+        "SELECT max(id) FROM message WHERE external_id = %(id)s AND (%(source)s::text IS NULL OR source = %(source)s) "
+        "AND (%(connection)s::text IS NULL OR connection = %(connection)s) GROUP BY source ORDER BY 1",
         {"id": external_id, "source": source, "connection": connection},
     )
     return [row[0] for row in rows]
