@@ -88,6 +88,12 @@ class WorkerProcess:
             self._process.send_signal(signal.SIGTERM)
         return self._process.wait(within_seconds)
 
+    def running(self) -> list[int]:
+        """Return the pids of the worker and its forks, as far as they run."""
+        listed = subprocess.run(["ps", "-A", "-o", "pgid=,pid=,stat="], capture_output=True, text=True, check=True).stdout
+        found = (line.split() for line in listed.splitlines())
+        return [int(pid) for pgid, pid, state in found if int(pgid) == self.pid and not state.startswith("Z")]
+
     def kill9(self) -> None:
         """Kill the worker and its forks at whatever instruction they are."""
         with contextlib.suppress(ProcessLookupError):

@@ -4,11 +4,9 @@
 """
 
 import logging
-import multiprocessing
 import os
 import socket
 import sys
-import threading
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from pathlib import Path
@@ -26,6 +24,7 @@ from worker.core.json import encode
 from worker.errors import FeedlineError
 from worker.exposition import FleetCollector, registry
 from worker.health import DIRECTORY_VARIABLE, silent
+from worker.parent import end_with_parent
 from worker.readiness import PostgresReady, RabbitMQReady, Readiness, watching_engine
 from worker.settings import Settings
 from worker.store.gauges import read
@@ -54,7 +53,7 @@ def serve() -> int:
         log.exception("http_not_listening")
         return error.exit_code
     readiness.start()
-    threading.Thread(target=_end_with_parent, args=(server,), name="parent watch", daemon=True).start()
+    end_with_parent(clock)
     host, port = server.server_address[:2]
     if settings.http_port == 0:
         logging.getLogger(__name__).setLevel(logging.INFO)  # nobody else knows the port: it is told whatever the level
@@ -153,11 +152,3 @@ def refuse_taken_port(settings: Settings) -> None:
         return []
 
     listen(settings.http_host, settings.http_port, nothing).server_close()
-
-
-def _end_with_parent(server: WSGIServer) -> None:
-    """A worker that was killed takes no leave: without this its orphan would go on answering that all is well."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        server.shutdown()

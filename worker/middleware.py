@@ -9,6 +9,7 @@ from dramatiq.middleware import Middleware
 
 from worker import http, metrics
 from worker.clock import Clock
+from worker.parent import end_with_parent
 
 
 class Serving(Middleware):
@@ -17,6 +18,16 @@ class Serving(Middleware):
     @property
     def forks(self) -> list[Callable[[], int]]:
         return [http.serve]
+
+
+class EndingWithParent(Middleware):
+    """Stops a worker process whose parent was killed."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def after_process_boot(self, broker: Broker) -> None:  # noqa: ARG002  # Dramatiq's signature
+        end_with_parent(self._clock)
 
 
 class Conducting(Middleware):

@@ -1,5 +1,7 @@
 """SIGTERM: the worker finishes what it has begun, gives back the rest, and is gone."""
 
+import os
+import signal
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -28,3 +30,16 @@ def test_a_worker_asked_to_stop_in_the_middle_loses_nothing(
     eventually(lambda: ledger.is_drained(messages), 60)
     assert {len(outcomes) for outcomes in ledger.outcomes().values()} == {1}
     assert upstream.has_heard_of(f"m{number}" for number in range(1, messages + 1))
+
+
+@pytest.mark.requirement("R120", "R125")
+def test_the_processes_of_a_worker_that_was_killed_end_as_well(
+    upstream: Upstream, worker: Callable[..., WorkerProcess], simulated: Mapping[str, str], ledger: Ledger
+) -> None:
+    killed = worker(simulated, "--processes", "2").wait_ready()
+    upstream.publish({"sku": "MUG-1", "quantity": 1})
+    eventually(ledger.staged, 20)
+
+    os.kill(killed.pid, signal.SIGKILL)
+
+    eventually(lambda: not killed.running(), 10)
