@@ -116,6 +116,13 @@ def test_a_fault_names_its_field_and_value(text: bytes, code: str, field: str | 
     assert [(fault.code, fault.field, fault.value) for fault in refusal.value.faults] == [(code, field, value)]
 
 
+@pytest.mark.parametrize(("number", "limit"), [("18446744073709551616", 18), ("-9223372036854775809", 18), ("0." + "1" * 40, MOST_DIGITS)])
+def test_a_number_out_of_range_is_told_a_limit_that_it_breaks(number: str, limit: int) -> None:
+    faults, _ = examine(number.encode())
+
+    assert [fault.message for fault in faults] == [f"A number has more than {limit} digits."]
+
+
 def test_a_text_of_countless_faults_names_some() -> None:
     text = "{" + ",".join(f'"{number}":NaN' for number in range(MOST_FAULTS + 1)) + "}"
 

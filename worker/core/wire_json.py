@@ -23,6 +23,9 @@ DEEPEST: Final = 32
 MOST_DIGITS: Final = 40
 """Digits of one number when it is written out without an exponent."""
 
+SURE_DIGITS: Final = 18
+"""A whole number beyond 64 bits, which is refused, has more."""
+
 MOST_FAULTS: Final = 100
 """Faults that are told of one text; one of 1 MiB could hold 100,000."""
 
@@ -136,7 +139,8 @@ class _NoNumber(str):
 
     def fault(self, field: str | None) -> Issue:
         if self.lstrip("-")[0].isdigit():
-            return issue("NUMBER_OUT_OF_RANGE", field=field, value=str(self), limit=MOST_DIGITS)
+            most = SURE_DIGITS if self.lstrip("-").isdigit() else MOST_DIGITS
+            return issue("NUMBER_OUT_OF_RANGE", field=field, value=str(self), limit=most)
         return issue("NOT_JSON", field=field, value=str(self), reason=f"{self} is not a number in JSON.")
 
 
