@@ -3,6 +3,7 @@
 from contextlib import closing
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -53,3 +54,13 @@ def test_the_host_that_answers_is_taken(database: str) -> None:
 def test_the_url_s_own_session_options_hold_beside_ours(database: str) -> None:
     with closing(Database(f"{database}?options=-c%20work_mem%3D7MB")) as opened, opened.begin() as tx:
         assert tx.execute(text("SELECT current_setting('work_mem'), current_setting('jit')")).one() == ("7MB", "off")
+
+
+def test_a_server_whose_host_vanishes_is_given_up_within_half_a_minute(database: str) -> None:
+    with closing(Database(database)) as opened, opened.begin() as tx:
+        line = tx.connection.driver_connection
+        assert isinstance(line, psycopg.Connection)
+        told = line.info.get_parameters()
+
+    assert int(told["keepalives_idle"]) + int(told["keepalives_interval"]) * int(told["keepalives_count"]) < 30
+    assert told["tcp_user_timeout"] == "30000"
