@@ -21,7 +21,7 @@ from worker.core.ids import FeedId
 from worker.core.kinds import Kind
 from worker.core.states import FeedState
 from worker.database import Database
-from worker.middleware import ActorMetrics, Conducting, EndingWithParent, Serving
+from worker.middleware import ActorMetrics, Conducting, Deadline, EndingWithParent, Serving
 from worker.settings import Settings
 
 log = structlog.get_logger()
@@ -69,7 +69,13 @@ def setup() -> None:
     """Make the broker, and the actors that hang on it."""
     ctx = context()
     logs.configure(ctx.settings.log_format, ctx.settings.log_level)
-    middleware = [Serving(), EndingWithParent(ctx.clock), ActorMetrics(ctx.clock), Conducting(_conductor, WORK, stopping)]
+    middleware = [
+        Serving(),
+        EndingWithParent(ctx.clock),
+        ActorMetrics(ctx.clock),
+        Conducting(_conductor, WORK, stopping),
+        Deadline(ctx.clock, ctx.settings.drain_seconds),
+    ]
     broker = FeedlineBroker(ctx.settings, middleware, ctx.clock)
     dramatiq.set_broker(broker)
     import actors.inventory

@@ -1,15 +1,22 @@
 """What hangs on Dramatiq's life cycle: the HTTP server, the conductor, the actors' metrics, the stop signal."""
 
+import os
 from collections.abc import Callable
 from threading import Event, Thread
-from typing import Any
+from typing import Any, Final
 
+import structlog
 from dramatiq.broker import Broker, MessageProxy
 from dramatiq.middleware import Middleware
 
 from worker import http, metrics
 from worker.clock import Clock
 from worker.parent import end_with_parent
+
+log = structlog.get_logger()
+
+CLOSING_SECONDS: Final = 5
+"""How long a worker that has drained, or given up draining, may take to close its connections."""
 
 
 class Serving(Middleware):
@@ -44,6 +51,25 @@ class Conducting(Middleware):
 
     def before_worker_shutdown(self, broker: Broker, worker: Any) -> None:  # noqa: ANN401, ARG002
         self._stopping.set()
+
+
+class Deadline(Middleware):
+    """Ends a process that was asked to stop and does not come to its end, as while RabbitMQ answers nothing.
+
+    Nothing is lost: what is not committed is not acknowledged.
+    """
+
+    def __init__(self, clock: Clock, drain_seconds: float) -> None:
+        self._clock = clock
+        self._seconds = drain_seconds + CLOSING_SECONDS
+
+    def before_worker_shutdown(self, broker: Broker, worker: Any) -> None:  # noqa: ANN401, ARG002  # Dramatiq's signature
+        Thread(target=self._end, name="deadline", daemon=True).start()
+
+    def _end(self) -> None:
+        self._clock.wait(Event(), self._seconds)
+        log.warning("worker_stop_cut_short", seconds=self._seconds)
+        os._exit(1)
 
 
 class ActorMetrics(Middleware):

@@ -9,6 +9,7 @@ import pytest
 from tests.end_to_end.ledger import Ledger
 from tests.end_to_end.upstream import Upstream, event
 from tests.eventually import eventually
+from tests.tcp_proxy import TcpProxy
 from tests.worker_process import WorkerProcess
 
 
@@ -43,3 +44,17 @@ def test_the_processes_of_a_worker_that_was_killed_end_as_well(
     os.kill(killed.pid, signal.SIGKILL)
 
     eventually(lambda: not killed.running(), 10)
+
+
+@pytest.mark.requirement("R125")
+def test_a_worker_asked_to_stop_while_rabbitmq_says_nothing_does_so_in_time(
+    worker: Callable[..., WorkerProcess], settings: Mapping[str, str], tcp_proxy: Callable[[str], TcpProxy]
+) -> None:
+    line = tcp_proxy(settings["FEEDLINE_AMQP_URL"])
+    through = {**settings, "FEEDLINE_AMQP_URL": line.url(settings["FEEDLINE_AMQP_URL"]), "FEEDLINE_DRAIN_SECONDS": "1"}
+    running = worker(through).wait_ready()
+    line.hold()
+
+    assert running.terminate(within_seconds=20) == 1
+
+    assert running.logged("worker_stop_cut_short")
