@@ -145,6 +145,10 @@ def test_what_is_nested_too_deep_for_any_parser_hides_nothing_else(deep: bytes) 
     assert refusal.value.value["id"] == "1"
 
 
+def test_a_text_without_an_end_in_the_depths_takes_no_time() -> None:
+    assert faults(b"[" * 2_000 + b'"' + b'\\"' * 400_000) == ["TOO_DEEP", "NOT_JSON"]
+
+
 def test_a_key_that_stands_twice_identifies_nothing() -> None:
     _, value = examine(b'{"id":"1","id":"2","source":"erp"}')
 

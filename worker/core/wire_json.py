@@ -148,7 +148,8 @@ def _number(digits: str) -> str:
     return _NoNumber(digits) if _is_out_of_range(digits) else digits
 
 
-_TEXT_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_TEXT_OR_BRACKET: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
+"""A text that nobody ends goes on to the last character: looked for anew at each of its quotes, it would take hours."""
 
 
 def _without_depths(characters: str) -> str:
