@@ -253,6 +253,17 @@ def test_what_is_invalid_keeps_its_trace_context() -> None:
     assert found.traceparent == traceparent
 
 
+def test_a_trace_context_that_is_not_utf_8_is_left_out() -> None:
+    attributes = {"specversion": "1.0", "id": "1", "source": "erp", "type": "feedline.inventory.v1"}
+    headers = {f"ce-{name}": value for name, value in attributes.items()} | {"ce-traceparent": b"\xff"}
+    [event] = decode(Delivery("feedline.inventory", json.dumps(INVENTORY).encode(), None, headers))
+
+    found = read(event, now=NOW)
+
+    assert isinstance(found, Message)
+    assert found.traceparent is None
+
+
 def test_what_is_not_json_is_still_identified_where_possible() -> None:
     found = take(
         b'{"specversion":"1.0","id":"1","source":"erp","type":"feedline.inventory.v1","data":{"connection":"c","sku":"s","price":NaN}}'

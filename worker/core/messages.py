@@ -214,7 +214,8 @@ def _content_type(attributes: JsonObject, faults: list[Issue]) -> None:
 def _traceparent(attributes: JsonObject) -> str | None:
     """Return the W3C trace context; one that is malformed is left out, as that specification says."""
     value = attributes.get("traceparent")
-    return value if isinstance(value, str) and _TRACEPARENT.fullmatch(value) else None
+    # RE2 takes no surrogates, which a header that is not UTF-8 has.
+    return value if isinstance(value, str) and value.isascii() and _TRACEPARENT.fullmatch(value) else None
 
 
 # The data.
