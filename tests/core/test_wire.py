@@ -84,6 +84,10 @@ def test_an_empty_batch_has_no_events() -> None:
         (b'{"id":"2","data":{"price":1' + b"0" * 399 + b"}}", "NUMBER_OUT_OF_RANGE"),
         (b'{"id":"2","data":{"price":1,"price":2}}', "DUPLICATE_KEY"),
         (b'{"id":"2","data":' + b"[" * 40 + b"]" * 40 + b"}", "TOO_DEEP"),
+        (b'{"id":"2","data":' + b"[" * 5_000 + b"]" * 5_000 + b"}", "TOO_DEEP"),
+        (b'{"id":"2","data":}', "NOT_JSON"),
+        (b'{"id":"2"} {"id":"3"}', "NOT_JSON"),
+        (b'{"id":"2","data":{"title":"],\\"[\\\\","price":NaN}}', "NOT_JSON"),
         (b'"a text"', "NOT_CLOUDEVENT"),
     ],
 )
@@ -99,7 +103,7 @@ def test_one_bad_event_of_a_batch_does_not_sink_the_others(bad: bytes, code: str
     assert second.original == bad
 
 
-@pytest.mark.parametrize("body", [b'[{"id":"1"}', b'[{"id":"1"},]', b'[{"id":"1"} {"id":"2"}]', b'[{"id":"1"}] x', b"["])
+@pytest.mark.parametrize("body", [b'[{"id":"1"}', b'[{"id":"1"},]', b'[,{"id":"1"}]', b'[{"id":"1"}] x', b'[{"id":"1"}]]', b'["', b"["])
 def test_a_batch_that_nobody_can_take_apart_is_refused_as_a_whole(body: bytes) -> None:
     only = refused(body, BATCH)
 

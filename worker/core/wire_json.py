@@ -148,23 +148,27 @@ def _number(digits: str) -> str:
     return _NoNumber(digits) if _is_out_of_range(digits) else digits
 
 
-_TEXT_OR_BRACKET: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
-"""A text that nobody ends goes on to the last character: looked for anew at each of its quotes, it would take hours."""
+_MARK: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]+|[\]}]+|,', re.DOTALL)
+"""What tells the structure of JSON whose values nobody has looked at: texts, runs of brackets, commas.
+
+A text without an end goes on to the last character: looked for anew at each of its quotes, it would take hours.
+"""
 
 
 def _without_depths(characters: str) -> str:
     """Return JSON without what it nests too deep for a parser: of the first container below `DEEPEST` only the brackets stay."""
     kept: list[str] = []
     depth = start = 0
-    for found in _TEXT_OR_BRACKET.finditer(characters):
-        if found[0] in "[{":
-            depth += 1
-            if depth == DEEPEST + 1:
-                kept.append(characters[start : found.end()])
-        elif found[0] in "]}":
-            if depth == DEEPEST + 1:
-                start = found.start()
-            depth -= 1
+    for mark in _MARK.finditer(characters):
+        count = len(mark[0])
+        if mark[0][0] in "[{":
+            if depth <= DEEPEST < depth + count:
+                kept.append(characters[start : mark.start() + DEEPEST + 1 - depth])
+            depth += count
+        elif mark[0][0] in "]}":
+            if depth - count <= DEEPEST < depth:
+                start = mark.start() + depth - DEEPEST - 1
+            depth -= count
     return "".join((*kept, characters[start:])) if depth <= DEEPEST else "".join(kept)
 
 
@@ -194,7 +198,7 @@ def walk(value: JsonValue) -> Iterator[tuple[int, JsonValue]]:
 def elements(text: bytes) -> list[bytes]:
     """Return the texts of a JSON array's elements, each as it came.
 
-    An element that is not UTF-8, or holds NaN, is still an element: its neighbours do not suffer.
+    Whatever is wrong within an element, it is still an element: its neighbours do not suffer.
     Raises: Unreadable when nobody can say where the elements begin and end, or when it is not an array.
     """
     try:
@@ -205,40 +209,36 @@ def elements(text: bytes) -> list[bytes]:
         pass
     try:
         return _split(text.decode(errors="surrogateescape"))
-    except (json.JSONDecodeError, RecursionError, ValueError):
+    except ValueError:
         faults, forgiven = examine(text)
         raise Unreadable(faults or [_not_json("it is not an array")], forgiven) from None
 
 
 _ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw])
-_FORGIVING: Final = json.JSONDecoder(parse_int=str, parse_float=str)
 _BLANKS: Final = " \t\r\n"
 
 
 def _split(characters: str) -> list[bytes]:
-    def after_blanks(at: int) -> int:
-        while characters[at : at + 1] in _BLANKS and at < len(characters):
-            at += 1
-        return at
-
-    def expect(at: int, wanted: str) -> str:
-        if at >= len(characters) or characters[at] not in wanted:
-            raise ValueError(f"no {wanted} at {at}")
-        return characters[at]
-
-    at = after_blanks(0)
-    expect(at, "[")
-    parts: list[bytes] = []
-    while True:
-        start = after_blanks(at + 1)
-        _, end = _FORGIVING.raw_decode(characters, start)
-        parts.append(characters[start:end].encode(errors="surrogateescape"))
-        at = after_blanks(end)
-        if expect(at, ",]") == "]":
+    """Part an array at the commas that stand in no other bracket. Raises ValueError when it has no end, or lacks an element."""
+    parts: list[str] = []
+    depth = start = 0
+    for mark in _MARK.finditer(characters):
+        first, count = mark[0][0], len(mark[0])
+        if depth == 0 and (first != "[" or characters[: mark.start()].strip(_BLANKS)):
+            raise ValueError("it does not begin as an array")
+        if first in "[{":
+            start = start or mark.start() + 1
+            depth += count
+        elif first in "]}":
+            depth -= count
+        if (first == "," and depth == 1) or depth <= 0:
+            parts.append(characters[start : mark.end() - 1].strip(_BLANKS))
+            start = mark.end()
+        if depth <= 0:
             break
-    if after_blanks(at + 1) != len(characters):
-        raise ValueError("trailing characters")
-    return parts
+    if depth or not all(parts) or characters[start:].strip(_BLANKS):
+        raise ValueError("it does not end as an array")
+    return [part.encode(errors="surrogateescape") for part in parts]
 
 
 def _is_out_of_range(digits: str) -> bool:
