@@ -91,6 +91,7 @@ def test_what_has_not_the_shape_of_its_kind_is_refused_with_that_shape(value: An
 
     assert (found.code, found.field) == ("PRODUCT_ID_INVALID", "code")
     assert kind is None or kind in found.message
+    assert found.message.endswith("."), "the shape is told to its end"
 
 
 @given(st.from_regex(r"[0-9]{11}", fullmatch=True, alphabet=st.characters(codec="ascii")))

@@ -47,14 +47,17 @@ class Fault(msgspec.Struct, frozen=True):
 LONGEST_SHOWN_VALUE: Final = 80
 """Characters of an offending value that an issue repeats: enough to find it, too few to flood a log."""
 
+LONGEST_SHOWN_WORDS: Final = 300
+"""Characters of what else is filled into an issue: a reason is a sentence, and may quote a value."""
 
-def shown(value: object) -> str:
-    """Return *value* as an issue shows it: printable, and at most `LONGEST_SHOWN_VALUE` characters."""
+
+def shown(value: object, longest: int = LONGEST_SHOWN_VALUE) -> str:
+    """Return *value* as an issue shows it: printable, and at most *longest* characters."""
     text = value if isinstance(value, str) else repr(value) if isinstance(value, (bool, type(None))) else str(value)
-    if len(text) <= LONGEST_SHOWN_VALUE and text.isprintable():
+    if len(text) <= longest and text.isprintable():
         return text
-    text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[: LONGEST_SHOWN_VALUE + 1])
-    return text if len(text) <= LONGEST_SHOWN_VALUE else text[: LONGEST_SHOWN_VALUE - 1] + "…"
+    text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[: longest + 1])
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _catalogue(*faults: Fault) -> Mapping[str, Fault]:
@@ -364,7 +367,7 @@ def issue(code: str, *, field: str | None = None, value: object = None, **words:
     """
     fault = FAULTS[code]
     told = None if value is None else shown(value)
-    given = {"field": field, "value": told, **{k: shown(v) for k, v in words.items()}}
+    given = {"field": field, "value": told, **{k: shown(v, LONGEST_SHOWN_WORDS) for k, v in words.items()}}
     return Issue(
         code=code,
         message=fault.says.format_map(given),
