@@ -4,6 +4,7 @@ Faults never repeat a secret: neither a secret setting's value, nor one that cam
 """
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -26,11 +27,12 @@ from worker.core.connections import (
     SyncListings,
     SyncOrders,
 )
-from worker.core.issues import FAULTS, Issue, issue
+from worker.core.issues import FAULTS, Issue, issue, shown
 from worker.core.mapping import BUILT_IN_MAPPING_SETS, MappingSet
 from worker.core.marketplaces import MARKETPLACES
 from worker.core.quota import METERED
 from worker.core.rules import BUILT_IN_RULES, Condition, Rule
+from worker.core.rules import text as spelt
 from worker.core.targets import Frozen, Many, Name, Number, Scalar, Some, Spec, TemplateKind, check, names, refusal
 from worker.errors import FeedlineError
 from worker.located import Located, Place, SecretFile, path, read
@@ -49,14 +51,14 @@ _SECRETS: Final = frozenset({"refresh_token", "client_secret"})
 
 
 class FileFault(NamedTuple):
-    """A fault and its line, the first being 1. Prints as `LINE: FIELD: what is wrong. What to do.`"""
+    """A fault and its line, the first being 1. Prints as `LINE: FIELD: what is wrong. What to do. [CODE]`"""
 
     line: int
     issue: Issue
 
     def __str__(self) -> str:
         where = f"{self.line}: {self.issue.field}: " if self.issue.field else f"{self.line}: "
-        return f"{where}{self.issue.message} {self.issue.remedy}"
+        return f"{where}{self.issue.message} {self.issue.remedy} [{self.issue.code}]"
 
 
 class FileRefused(FeedlineError):
@@ -343,17 +345,40 @@ def _uses(entry: Located, place: Place) -> Iterator[_Use]:
 
 def _explained(fault: ErrorDetails, nearest: Located) -> Issue:
     """Return pydantic's complaint as an issue of ours."""
-    place, words = fault["loc"], dict(fault.get("ctx") or {})
-    if fault["type"] in FAULTS:
-        if "value" in words and nearest.is_from_environment:
+    kind, place = fault["type"], fault["loc"]
+    value = _repeatable(place, nearest)
+    if kind in FAULTS:
+        words = {"value": value, **(fault.get("ctx") or {})}
+        if words["value"] is not None and nearest.is_from_environment:
             words["value"] = "of the environment"
-        return issue(fault["type"], field=path(place), **words)
-    if fault["type"] == "missing":
+        return issue(kind, field=path(place), **words)
+    if kind == "missing":
         return issue("KEY_MISSING", field=path(place))
-    if fault["type"] == "extra_forbidden":
+    if kind == "extra_forbidden":
         return issue("KEY_UNKNOWN", field=path(place), value=str(place[-1]), reason=_hint(str(place[-1]), _KNOWN_KEYS))
-    reason = fault["msg"].replace("Input should be", "it must be")
-    return issue("SETTING_INVALID", field=path(place), reason=reason[:1].lower() + reason[1:] + ".")
+    if kind in _SHAPES:
+        return issue("SETTING_INVALID", field=path(place), reason=_SHAPES[kind])
+    wanted = _WANTED.get(kind) or re.sub("^(Input|String) should", "it must", fault["msg"])
+    told = "" if value is None else f", but is {shown(repr(value) if isinstance(value, str) else spelt(value))}"
+    return issue("SETTING_INVALID", field=path(place), value=value, reason=f"{wanted}{told}.")
+
+
+# What pydantic says in Python's words, as the file would say it.
+_SHAPES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("model_type", "dict_type", "mapping_type"), "it must be a map."),
+    "tuple_type": "it must be a list.",
+}
+_WANTED: Final[Mapping[str, str]] = {
+    "string_type": "it must be a text",
+    "bool_type": "it must be true or false",
+    "int_type": "it must be a whole number",
+}
+
+
+def _repeatable(place: Place, found: Located) -> str | int | Decimal | None:
+    """Return the value at *place* as a fault may repeat it: None for a secret, and for what came from outside the file."""
+    is_secret = found.is_from_environment or not _SECRETS.isdisjoint(place)
+    return found.value if isinstance(found.value, str | int | Decimal) and not is_secret else None
 
 
 def _hint(name: str, known: "Mapping[str, object] | set[str] | frozenset[str]") -> str:

@@ -178,8 +178,10 @@ class _Reading:
             elif not isinstance(key, ScalarNode):
                 self._complain(key.start_mark.line + 1, issue("SETTING_INVALID", field=path(place), reason="a key must be a text."))
             else:
-                own.add(key.value)
-                yield key.value, key.start_mark.line + 1, value
+                line = key.start_mark.line + 1
+                name = self._storable(key.value, line, place)
+                own.add(name)
+                yield name, line, value
         for parent in merged:
             if isinstance(parent, MappingNode) and parent is not node:
                 for key, line, value in self._pairs(parent, place, merges + 1):
@@ -193,11 +195,7 @@ class _Reading:
         unset = [name for name in names if name not in self._environment]
         for name in unset:
             self._complain(line, issue("VARIABLE_UNSET", field=path(place), value=name))
-        spelt = _VARIABLE.sub(lambda match: self._environment.get(match[1], ""), text)
-        if not spelt.isascii():
-            spelt = spelt.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # JSON writes an emoji as two \u escapes
-        if "\0" in spelt:  # Postgres has no place for it
-            self._complain(line, issue("SETTING_INVALID", field=path(place), reason="it has a NUL character."))
+        spelt = self._storable(_VARIABLE.sub(lambda match: self._environment.get(match[1], ""), text), line, place)
         if tag == "!file":
             return Located(line, SecretFile(spelt), is_from_environment=bool(names), is_unreadable=bool(unset))
         if not tag.startswith(_TAG):
@@ -205,6 +203,14 @@ class _Reading:
         if names or tag == _TAG + "str":
             return Located(line, spelt, is_from_environment=bool(names), is_unreadable=bool(unset))
         return Located(line, self._plain(text, line, place))
+
+    def _storable(self, text: str, line: int, place: Place) -> str:
+        """Return *text* as Postgres takes it."""
+        if not text.isascii():  # JSON writes an emoji as two \u escapes
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        if "\0" in text:  # Postgres has no place for it
+            self._complain(line, issue("SETTING_INVALID", field=path(place), reason="it has a NUL character."))
+        return text
 
     def _plain(self, text: str, line: int, place: Place) -> Scalar:
         if text in _WORDS:

@@ -61,6 +61,7 @@ def test_a_refused_file_tells_every_fault_with_its_line_and_stores_nothing(
     told = refused.stderr.splitlines()
     assert (refused.returncode, as_json.returncode, stored.stdout) == (1, 1, "")
     assert told[0].startswith(f"{file}:8: connections[0].api: ")
+    assert told[0].endswith("[MWS_RETIRED]")
     assert [line.split(":")[1] for line in told[:-1]] == ["8", "9", "10", "10", "10", "10"]
     assert told[-1] == "6 faults; nothing was stored."
     assert [fault["line"] for fault in json.loads(as_json.stdout)["faults"]] == [8, 9, 10, 10, 10, 10]

@@ -197,6 +197,17 @@ rules:
     assert sorted(parsed.settings.mapping_sets) == []
 
 
+def test_a_key_of_a_mapping_set_may_be_any_text() -> None:
+    sets = '"mapping_sets": {"m": {"\\ud83d\\ude00": "x", "5": "y", "true": "z"}}'
+    template = '"publish_listings": {"template": {"title": {"mapping_set": "m", "field": "t"}}}'
+    entry = '"name": "US", "marketplace_id": "ATVPDKIKX0DER", "selling_partner_id": "A1", "refresh_token": "x"'
+
+    parsed = read(f'{{"version": 1, "connections": [{{{entry}, {template}}}], {sets}}}')[0]
+
+    assert parsed.settings.mapping_sets["m"] == {"😀": "x", "5": "y", "true": "z"}
+    assert ConnectionSettings.from_json(parsed.settings.to_json()) == parsed.settings
+
+
 def test_a_file_may_override_what_is_built_in() -> None:
     parsed = one("---\nmapping_sets:\n  conditions: {Neu: new_new}\n")
 
@@ -303,6 +314,7 @@ REFUSED: tuple[tuple[str, str, str | None], ...] = (
     ("sku_prefix: A\n    sku_prefix: B".replace("    ", ""), "KEY_REPEATED", "sku_prefix"),
     ("sync_listings: {template: {quantity: {value: 1234567890123456789}}}", "NUMBER_OUT_OF_RANGE", "sync_listings.template.quantity.value"),
     ("---\nmapping_sets: {m: {a: }}\n", "SETTING_INVALID", "mapping_sets.m.a"),
+    ('---\nmapping_sets: {m: {"a\\0": b}}\n', "SETTING_INVALID", "mapping_sets.m"),
     ("---\nrules: [{name: R, when: [], then: [{set: title, value: a}]}]\n", "SETTING_INVALID", "rules[0].when"),
     ("---\nrules: [{name: R, when: [{field: a}], then: [{set: title, value: a}]}]\n", "CONDITION_EMPTY", "rules[0].when[0]"),
     (
@@ -329,6 +341,19 @@ REFUSED: tuple[tuple[str, str, str | None], ...] = (
 @pytest.mark.parametrize(("further", "code", "field"), REFUSED)
 def test_a_wrong_setting_is_refused_where_it_stands(further: str, code: str, field: str | None) -> None:
     assert fault_of(further) == (code, field)
+
+
+@pytest.mark.requirement("R4")
+def test_a_fault_names_the_value_unless_it_is_a_secret() -> None:
+    text = MINIMAL.replace(SECRET, "4711") + "    fulfillment_channel: AMAZON_XX\n    fba_quantity: ${TOKEN}\n"
+
+    with pytest.raises(FileRefused) as refused:
+        read(text, TOKEN=SECRET)
+
+    assert [fault.issue.value for fault in refused.value.faults] == [None, "AMAZON_XX", None]
+    assert "but is 'AMAZON_XX'" in str(refused.value)
+    assert "4711" not in str(refused.value)
+    assert SECRET not in str(refused.value)
 
 
 @pytest.mark.requirement("R1", "R5")
