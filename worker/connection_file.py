@@ -356,16 +356,17 @@ def _explained(fault: ErrorDetails, nearest: Located) -> Issue:
         return issue("KEY_MISSING", field=path(place))
     if kind == "extra_forbidden":
         return issue("KEY_UNKNOWN", field=path(place), value=str(place[-1]), reason=_hint(str(place[-1]), _KNOWN_KEYS))
-    if kind in _SHAPES:
-        return issue("SETTING_INVALID", field=path(place), reason=_SHAPES[kind])
+    if kind in _WITHOUT_VALUE:
+        return issue("SETTING_INVALID", field=path(place), reason=_WITHOUT_VALUE[kind])
     wanted = _WANTED.get(kind) or re.sub("^(Input|String) should", "it must", fault["msg"])
     told = "" if value is None else f", but is {shown(repr(value) if isinstance(value, str) else spelt(value))}"
     return issue("SETTING_INVALID", field=path(place), value=value, reason=f"{wanted}{told}.")
 
 
 # What pydantic says in Python's words, as the file would say it.
-_SHAPES: Final[Mapping[str, str]] = {
+_WITHOUT_VALUE: Final[Mapping[str, str]] = {
     **dict.fromkeys(("model_type", "dict_type", "mapping_type"), "it must be a map."),
+    **dict.fromkeys(("too_short", "string_too_short"), "it is empty."),
     "tuple_type": "it must be a list.",
 }
 _WANTED: Final[Mapping[str, str]] = {

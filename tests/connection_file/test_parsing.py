@@ -408,6 +408,12 @@ def test_a_refresh_token_that_is_none_is_one_fault(value: str) -> None:
 
 
 @pytest.mark.requirement("R4")
+def test_a_token_whose_variable_is_empty_is_told_to_be_empty() -> None:
+    with pytest.raises(FileRefused, match=r"refresh_token: The setting is not valid: it is empty\."):
+        read(MINIMAL.replace(SECRET, "${TOKEN}"), TOKEN="")
+
+
+@pytest.mark.requirement("R4")
 def test_an_empty_secret_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("\n")
 
