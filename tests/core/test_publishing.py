@@ -103,7 +103,8 @@ def rendered(
 
 def feed_message(case: Mapping[str, Any]) -> Mapping[str, Any]:
     """Take a golden case from its data to its feed message."""
-    through = connection(case["publish_listings"], **case["connection"])
+    rules = {rule["name"]: Rule.model_validate(rule) for rule in case.get("rules", ())}
+    through = connection(case["publish_listings"], rules={**BUILT_IN_RULES, **rules}, **case["connection"])
     published = through.settings.publish_template.publish(case["data"], through.marketplace)
     assert published.facets.faults == ()
     prefix = through.settings.sku_prefix
