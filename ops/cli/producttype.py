@@ -52,7 +52,7 @@ def set_(
 ) -> None:
     """Set the product type of a SKU, in place of Amazon's answer or the fallback PRODUCT.
 
-    Amazon is asked whether there is such a type. What was rejected for the old one goes through when it is published again.
+    Amazon is asked whether there is such a type. What was rejected for the old one goes again with `feedline run sync-listings`.
     """
     from worker.core.connections import from_amazon
     from worker.store import connections
@@ -64,7 +64,8 @@ def set_(
         names = [each.name for each in ctx.amazon.search_product_types(found.seller, [])]
         if product_type not in names:
             near = ", ".join(get_close_matches(product_type.upper(), names)) or "nothing alike"
-            raise FeedlineError(f"Amazon has no product type {product_type} there, but {near}. Search with: feedline producttype search")
+            how = f'feedline producttype search KEYWORD --connection "{connection}"'
+            raise FeedlineError(f"Amazon has no product type {product_type} there, but {near}. Search with: {how}")
         key = from_amazon(sku, found.settings.sku_prefix)
         with ctx.database.begin() as tx:
             before = set_by_hand(tx, found.id, key, product_type)
@@ -72,4 +73,5 @@ def set_(
         emit({"connection": connection, "sku": key, "product_type": product_type, "before": None if before is None else before._asdict()})
     else:
         was = "" if before is None else f" in place of {before.product_type} ({before.source})"
-        say(f"{key}: product type {product_type}{was}. What Amazon refused goes again with: feedline run sync-listings")
+        again = f'feedline run sync-listings --connection "{connection}"'
+        say(f"{key}: product type {product_type}{was}. What Amazon refused goes again with: {again}")
