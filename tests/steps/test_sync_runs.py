@@ -89,6 +89,37 @@ def test_what_waits_goes_at_once_and_is_summed_up(slow: Shop) -> None:
     assert counts(summary, "received", "submitted", "succeeded", "failed", "waiting") == [3, 2, 2, 1, 0]
 
 
+def test_a_price_waits_for_a_listing_that_arrives_after_it_as_long_as_it_lingers(slow: Shop) -> None:
+    priceless = {"product_id": {"option": "ASIN"}, "quantity": {"field": "quantity"}, "item_condition": {"value": "New"}}
+    slow.connect(publish_listings={"template": {"title": {"field": "title"}, **priceless}})
+    slow.simulator.put_products(MARKETPLACE, [{"asin": "B07X4K9Y9Z"}])
+    (price,) = slow.publish({"sku": "MUG-1", "price": "19.99"})
+    slow.run_until(lambda: slow.simulator.calls("searchListingsItems"))
+    for _ in range(3):
+        slow.run_until(lambda: True)
+    asked = len(slow.simulator.calls("searchListingsItems"))
+
+    (listing,) = slow.publish({"type": "feedline.listing.v1", "sku": "MUG-1", "title": "Mug", "asin": "B07X4K9Y9Z", "quantity": 5})
+    listings(slow)
+
+    assert slow.words(price, listing) == ["accepted", "accepted"]
+    assert [message["operationType"] for document in slow.documents() for message in document["messages"]] == ["UPDATE"]
+    assert slow.at_amazon("MUG-1")["price"] == "19.99"
+    assert asked == 1, "Amazon is not asked about it again and again"
+
+
+def test_a_price_of_which_no_listing_comes_is_refused_when_it_has_lingered(slow: Shop) -> None:
+    slow.connect()
+    (price,) = slow.publish({"sku": "MUG-1", "price": "19.99"})
+    slow.run_until(lambda: slow.query("SELECT FROM key_state WHERE link_after > now()"))
+
+    slow.execute(f"UPDATE key_state SET pending_since = now() - interval '{LINGER} s', link_after = now()")
+    slow.run()
+
+    assert slow.outcomes()[price]["reason"] == "SKU_UNKNOWN"
+    assert len(slow.simulator.calls("searchListingsItems")) == 2
+
+
 @pytest.mark.requirement("R102")
 def test_a_pending_message_is_mapped_anew_in_place(slow: Shop) -> None:
     slow.connect()

@@ -1,9 +1,11 @@
 """Link: before a SKU's first send, ask Amazon whether it exists, of which type it is, and who fulfils it (R67 to R69).
 
-In bulk, the most urgent first; changes of SKUs that are linked already do not wait for it.
+In bulk, the most urgent first; changes of SKUs that are linked already do not wait for it. Of what Amazon does not list, the
+listing may be on its way to us by another queue: it is refused when it has lingered, as long as it may wait for company.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from threading import Event
 from typing import Final
 
@@ -19,7 +21,7 @@ from worker.core.issues import issue
 from worker.core.kinds import Kind
 from worker.core.outcomes import Fate, Outcome, Settled
 from worker.errors import AmazonError, Later
-from worker.store import connections, imported_listings, keys, leases, listings, outcomes, shipments
+from worker.store import connections, imported_listings, keys, lanes, leases, listings, outcomes, shipments
 from worker.store.flights import FALLBACK_PRODUCT_TYPE
 from worker.store.listings import Linked
 
@@ -106,21 +108,25 @@ def _write(ctx: Context, connection: Connection, asked: Sequence[str], found: Se
 
 def _end_unknown(ctx: Context, connection: Connection, unknown: Sequence[str]) -> None:
     ended: list[outcomes.Ended] = []
+    early: list[str] = []
     with ctx.database.begin() as tx:
         now = tx.exec_driver_sql("SELECT now()").scalar_one()
+        linger = timedelta(0) if lanes.flushes(tx, connection.id, Kind.LISTINGS) else timedelta(seconds=ctx.settings.feed_linger_seconds)
         near = imported_listings.near_misses(tx, connection.id, unknown)
         rows = keys.lock(tx, (keys.KeyName(connection.id, Kind.LISTINGS, sku) for sku in unknown))
         for name, row in rows.items():
-            if row.state != "unlinked" or row.key.pending is None:
+            if row.state != "unlinked" or row.key.pending is None or row.pending_since is None:
                 continue
             if coalescing.publishes(row.key.pending):
                 row.state = "ready"
-                continue
-            ended += (
-                outcomes.Ended(connection.id, settled) for settled in _unknown(row.key.pending, connection, name.key, near.get(name.key))
-            )
-            row.key.pending = None
+            elif row.pending_since + linger > now:
+                early.append(name.key)
+            else:
+                found = _unknown(row.key.pending, connection, name.key, near.get(name.key))
+                ended += (outcomes.Ended(connection.id, settled) for settled in found)
+                row.key.pending = None
         keys.save(tx, rows.values(), now)
+        listings.ask_later(tx, connection.id, early, linger)
         outcomes.record(tx, ended, now)
     for each in ended:
         metrics.outcomes(connection.name, each.settled.type, each.settled.outcome)

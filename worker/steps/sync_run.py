@@ -27,7 +27,7 @@ from worker.core.runs import Again, Done, StepResult
 from worker.core.trace import hold_reason
 from worker.database import Transaction
 from worker.steps.map_again import MappedAgain, mapped_again
-from worker.store import codec, connections, flights, keys, lanes, messages, outcomes, refused, resync, runs, shipments
+from worker.store import codec, connections, flights, keys, lanes, listings, messages, outcomes, refused, resync, runs, shipments
 from worker.store.keys import KeyName
 from worker.store.resync import Standing, Stored
 from worker.store.runs import Run
@@ -278,6 +278,8 @@ def _wait(ctx: Context, run: Run, connection: Connection, kind: Kind) -> StepRes
     """Let nothing linger, and look how far the run's messages are."""
     with ctx.database.begin() as tx:
         lanes.flush(tx, connection.id, kind, FLUSH_SECONDS)
+        if kind is Kind.LISTINGS:
+            listings.ask_now(tx, connection.id)
         authorized = connection.seller.account.id not in connections.authorization_faults(tx)
         summary = _summary(run, resync.standings(tx, run.id, connection.id, kind), paused=connection.paused, authorized=authorized)
         if kind is Kind.SHIPMENTS:

@@ -63,6 +63,14 @@ def flush(tx: Transaction, connection_id: int, kind: str, seconds: float) -> Non
     )
 
 
+def flushes(tx: Transaction, connection_id: int, kind: str) -> bool:
+    """Whether no change of the lane lingers now."""
+    flushed = tx.exec_driver_sql(
+        "SELECT EXISTS (SELECT FROM lane WHERE connection_id = %s AND kind = %s AND flush_until > now())", (connection_id, kind)
+    )
+    return bool(flushed.scalar_one())
+
+
 def failing(tx: Transaction, connection_id: int, kind: str, *, messages: int) -> tuple[int, int]:
     """Count one more feed that ended without an accepted message. Return how many in a row, and the size of the first."""
     row = tx.exec_driver_sql(

@@ -1,7 +1,8 @@
 """What Amazon says of SKUs: existence, product type, who fulfils. Asked for before the first send."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from datetime import timedelta
+from typing import Final, NamedTuple
 
 from worker.core.kinds import Kind
 from worker.core.listing_messages import Listed
@@ -17,13 +18,33 @@ class Linked(NamedTuple):
     channels: tuple[str, ...]
 
 
+_TO_ASK: Final = "state = 'unlinked' AND (link_after IS NULL OR link_after <= now())"
+
+
 def unlinked(tx: Transaction, connection_id: int, at_most: int) -> list[str]:
-    """Return the keys that wait to be linked, the most urgent first."""
+    """Return the keys that wait to be linked and may be asked about now, the most urgent first."""
     rows = tx.exec_driver_sql(
-        "SELECT key FROM key_state WHERE connection_id = %s AND state = 'unlinked' ORDER BY priority, pending_since LIMIT %s",
+        f"SELECT key FROM key_state WHERE connection_id = %s AND {_TO_ASK} ORDER BY priority, pending_since LIMIT %s",
         (connection_id, at_most),
     )
     return [row[0] for row in rows]
+
+
+def ask_later(tx: Transaction, connection_id: int, keys: Sequence[str], linger: timedelta) -> None:
+    """Let *keys*, which are locked, be asked about again when they have lingered."""
+    tx.exec_driver_sql(
+        "UPDATE key_state SET link_after = pending_since + %s WHERE connection_id = %s AND kind = %s AND key = ANY(%s::text[])",
+        (linger, connection_id, Kind.LISTINGS, list(keys)),
+    )
+
+
+def ask_now(tx: Transaction, connection_id: int) -> None:
+    """Let what is to be asked about later be asked about now."""
+    tx.exec_driver_sql(
+        "UPDATE key_state SET link_after = NULL WHERE (connection_id, kind, key) IN (SELECT connection_id, kind, key FROM key_state "
+        "WHERE connection_id = %s AND state = 'unlinked' AND link_after > now() ORDER BY key FOR UPDATE)",
+        (connection_id,),
+    )
 
 
 def link(tx: Transaction, connection_id: int, found: Sequence[Linked], fallback: str) -> None:
@@ -94,6 +115,6 @@ def with_unlinked(tx: Transaction) -> list[int]:
     """Return the connections that have keys to link and may be asked for."""
     rows = tx.exec_driver_sql(
         "SELECT c.id FROM connection c JOIN account a ON a.id = c.account_id WHERE NOT c.paused AND a.authorization_fault IS NULL "
-        "AND EXISTS (SELECT FROM key_state k WHERE k.connection_id = c.id AND k.state = 'unlinked')"
+        f"AND EXISTS (SELECT FROM key_state WHERE connection_id = c.id AND {_TO_ASK})"
     )
     return [row[0] for row in rows]
