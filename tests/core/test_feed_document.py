@@ -305,7 +305,8 @@ def test_the_guard_stands_only_before_what_amazon_alone_fulfils(listing: Listing
         ("part_number", "B-7", [{"marketplace_id": US.id, "value": "B-7"}]),
         ("max_order_quantity", 3, [{"marketplace_id": US.id, "value": 3}]),
         ("bullet_point", ["a", "b"], [{"marketplace_id": US.id, "language_tag": "en_US", "value": text} for text in ("a", "b")]),
-        ("list_price", {"currency": "USD", "value": Decimal("19.90")}, [{"currency": "USD", "value": "19.90"}]),
+        ("list_price", {"currency": "USD", "value": Decimal("19.90")}, [{"marketplace_id": US.id, "currency": "USD", "value": "19.90"}]),
+        ("item_weight", {"marketplace_id": "another", "value": 2}, [{"marketplace_id": "another", "value": 2}]),
     ],
 )
 def test_a_further_attribute_has_the_shape_that_most_attributes_have(name: str, value: Any, expected: Any) -> None:

@@ -2,7 +2,7 @@
 
 Source: Amazon's product type definitions. An attribute is a list of instances, told apart by selectors: the marketplace,
 for texts that a person reads the language, for an amount of money the currency. A value that has more parts than that
-(a weight with its unit) comes as whole instances from the message, and passes as it is.
+(a weight with its unit) comes as objects from the message, which get those selectors that they do not name themselves.
 """
 
 from decimal import Decimal
@@ -46,10 +46,11 @@ class Selectors(NamedTuple):
 
 def instances(name: str, value: JsonValue, selectors: Selectors) -> list[Any]:
     """Return the instances of the attribute *name* for *value*: one, or one for each entry of a list."""
+    selected = selectors.of(name)
     if type(value) is str and name not in MONEY_ATTRIBUTES:
-        return [{**selectors.of(name), _key(name): value}]
+        return [{**selected, _key(name): value}]
     entries = value if isinstance(value, list) else [value]
-    return [entry if isinstance(entry, dict) else {**selectors.of(name), _key(name): _exact(name, entry)} for entry in entries]
+    return [{**selected, **(entry if isinstance(entry, dict) else {_key(name): _exact(name, entry)})} for entry in entries]
 
 
 def emptied(name: str, selectors: Selectors) -> list[Any]:
