@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+import hypothesis
 import pytest
 
 from ops.services import Durability, Place, PostgresServer, RabbitMQServer, ServiceUnavailable
@@ -23,6 +24,10 @@ Value = TypeVar("Value")
 _SERVERS = pytest.StashKey[SharedServers]()
 _PROVED = pytest.StashKey[Collection[str]]()
 _XDIST_DIRECTORY = "feedline_servers"
+
+# How long an example takes says more about what else the machine does than about the code.
+hypothesis.settings.register_profile("feedline", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("feedline")
 
 
 class StartWorker(Protocol):
