@@ -284,6 +284,16 @@ REFUSED: tuple[tuple[str, str, str | None], ...] = (
         "TARGET_NO_ATTRIBUTE",
         "sync_listings.template.weight.value",
     ),
+    (
+        "publish_listings: {template: {title: {field: t}, weight.value: {field: w}}}",
+        "TARGET_NO_ATTRIBUTE",
+        "publish_listings.template.weight.value",
+    ),
+    (
+        "publish_listings: {template: {title: {field: t}, currency: {field: c}}}",
+        "TARGET_NO_ATTRIBUTE",
+        "publish_listings.template.currency",
+    ),
     ("sync_listings: {template: {quantity: {field: q}, a/b: {field: o}}}", "SETTING_INVALID", "sync_listings.template.a/b"),
     (
         "publish_listings: {template: {title: {field: t}, product_id: {option: GTIN}}}",

@@ -169,7 +169,7 @@ FAULTS: Final = _catalogue(
     Fault(
         "TARGET_NO_ATTRIBUTE",
         "{value} is not an attribute of Amazon's.",
-        "Use price, quantity, handling_time, or an attribute by Amazon's own name, as condition_note.",
+        "Use one of the template's own targets, as price and quantity, or an attribute by Amazon's own name, as condition_note.",
     ),
     Fault("TARGET_UNKNOWN", "No template has a target {value}{reason}.", "Correct the name."),
     Fault("RULE_UNKNOWN", "There is no rule {value}{reason}.", "Define it under rules, or correct the name."),

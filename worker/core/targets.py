@@ -113,10 +113,12 @@ RESERVED: Final[Mapping[TemplateKind, Mapping[str, str]]] = {
 }
 """Amazon's attributes that other targets make: mapped directly, two targets would write one attribute."""
 
-NO_ATTRIBUTES: Final = frozenset(
-    {"listing", "sku", "title", "description", "product_id", "product_type", "item_condition", "currency", "operation", "connection"}
-)
-"""Words of messages and of publish templates. A sync template has Amazon's attributes beside its own three targets, and these are none."""
+_WORDS: Final = frozenset({"listing", "currency", "operation", "connection"})
+NO_ATTRIBUTES: Final[Mapping[TemplateKind, frozenset[str]]] = {
+    TemplateKind.PUBLISH: _WORDS,
+    TemplateKind.SYNC: _WORDS | {"sku", "title", "description", "product_id", "product_type", "item_condition"},
+}
+"""Words of messages, and of the other templates. Beside their own targets these templates have Amazon's attributes, and these are none."""
 
 ALSO_NAMED: Final[Mapping[TemplateKind, Mapping[str, str]]] = {
     TemplateKind.PUBLISH: {
@@ -258,7 +260,7 @@ def check(kind: TemplateKind, name: str, spec: Spec) -> None:
     row = target(kind, name)
     if name in RESERVED[kind]:
         raise refusal("TARGET_RESERVED", value=name, limit=RESERVED[kind][name])
-    if kind is TemplateKind.SYNC and (name in NO_ATTRIBUTES or "." in name):
+    if kind in NO_ATTRIBUTES and (name in NO_ATTRIBUTES[kind] or "." in name):
         raise refusal("TARGET_NO_ATTRIBUTE", value=name)
     if spec.way not in row.ways:
         raise refusal("OPTION_REFUSED", target=name, value=spec.way, limit=", ".join([way for way in Way if way in row.ways] + ["rules"]))
