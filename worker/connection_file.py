@@ -237,14 +237,9 @@ class _Reading:
                     self._unknown(tree, "RULE_UNKNOWN", name, place, rules)
                     continue
                 rule = rules[name]
-                action = None if rule is None else rule.action(use.target)
-                if rule is not None and action is None:
+                if rule is not None and rule.action(use.target) is None:
                     self.complain(tree.line_of(place), issue("RULE_WITHOUT_EFFECT", field=path(place), value=name, target=use.target))
-                if action is not None:
-                    try:
-                        check(use.kind, use.target, action)
-                    except PydanticCustomError as error:
-                        self.complain(tree.line_of(place), issue(error.type, field=path(place), **(error.context or {})))
+        self._actions_suit_their_targets(tree, uses, rules)
         self._timezones_exist(tree)
         self._operations_are_metered(tree)
         self._sellers_agree(tree)
@@ -282,6 +277,23 @@ class _Reading:
                     self._unknown(tree, "TARGET_UNKNOWN", target.value, (*place, "set"), targets)
                 if mapping_set is not None and isinstance(mapping_set.value, str) and mapping_set.value not in sets:
                     self._unknown(tree, "MAPPING_SET_UNKNOWN", mapping_set.value, (*place, "mapping_set"), sets)
+
+    def _actions_suit_their_targets(self, tree: Located, uses: Sequence[_Use], rules: Mapping[str, Rule | None]) -> None:
+        """Check what rules give to the targets that list them. A fault is told where the action stands, not where it is listed."""
+        places: dict[tuple[str, str], Place] = {}
+        for at, entry in enumerate(tree.entries("rules")):
+            for step, node in enumerate(entry.entries("then")):
+                places[_text_at(entry, "name"), _text_at(node, "set")] = ("rules", at, "then", step)
+        listed = {(name, use.target, use.kind): place for use in uses for name, place in use.rules}
+        for (name, target, kind), place in listed.items():
+            rule = rules.get(name)
+            action = None if rule is None else rule.action(target)
+            try:
+                if action is not None:
+                    check(kind, target, action)
+            except PydanticCustomError as error:
+                here = places.get((name, target), place)
+                self.complain(tree.line_of(here), issue(error.type, field=path(here), **(error.context or {})))
 
     def _unknown(self, tree: Located, code: str, name: str, place: Place, known: "Mapping[str, object] | set[str]") -> None:
         self.complain(tree.line_of(place), issue(code, field=path(place), value=name, reason=_hint(name, known)))
@@ -321,6 +333,12 @@ class _Reading:
             if first != credentials:
                 place = ("connections", at, "refresh_token")
                 self.complain(tree.line_of(place), issue("SELLER_DISAGREES", field=path(place), value=name))
+
+
+def _text_at(node: Located, key: str) -> str:
+    """Return the text at *key*, an empty one where there is none."""
+    found = node.get(key)
+    return found.value if found is not None and isinstance(found.value, str) else ""
 
 
 def _uses(entry: Located, place: Place) -> Iterator[_Use]:

@@ -397,11 +397,26 @@ def test_an_unknown_marketplace_is_refused_with_the_known_ones() -> None:
     assert all(marketplace_id in remedy for marketplace_id in MARKETPLACES)
 
 
-def test_a_rule_may_not_do_what_the_target_does_not_allow() -> None:
-    assert fault_of(
-        "publish_listings: {template: {title: {field: t, rules: [R]}}}\n---\n"
-        "rules: [{name: R, when: [{field: a, is: empty}], then: [{set: title, set_to_empty: true}]}]\n"
-    ) == ("OPTION_REFUSED", "publish_listings.template.title.rules[0]")
+@pytest.mark.requirement("R41", "R42", "R43")
+@pytest.mark.parametrize(
+    ("listed", "action", "code"),
+    [
+        ("title: {field: t, rules: [R]}", "{set: title, set_to_empty: true}", "OPTION_REFUSED"),
+        ("title: {field: t}, product_id: {option: ASIN, rules: [R]}", "{set: product_id, option: GTIN}", "OPTION_UNKNOWN"),
+        ("title: {field: t}, quantity: {field: q, rules: [R]}", "{set: quantity, value: 5}", "OPTION_REFUSED"),
+    ],
+    ids=["a way", "an option", "allowed by another template"],
+)
+def test_a_rule_may_not_do_what_the_target_does_not_allow(listed: str, action: str, code: str) -> None:
+    rule = f"rules: [{{name: R, when: [{{field: a, is: empty}}], then: [{action}]}}]\n"
+
+    assert fault_of(f"publish_listings: {{template: {{{listed}}}}}\n---\n{rule}") == (code, "rules[0].then[0]")
+
+
+def test_a_built_in_rule_that_a_file_overrides_is_told_on_its_own_line() -> None:
+    rule = "rules:\n  - name: If no ASIN use UPC\n    when: [{field: asin, is: empty}]\n    then: [{set: product_id, value: x}]\n"
+
+    assert faults(MINIMAL + rule) == [(11, "OPTION_REFUSED", "rules[0].then[0]")]
 
 
 def test_connections_of_one_seller_give_the_same_credentials() -> None:
