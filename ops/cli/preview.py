@@ -178,7 +178,8 @@ def _show(shown: Mapping[str, Any], feed_messages: Iterable[str]) -> None:
         rows = ((f"  {facet['facet']}", value_in_words(facet), _outcome(facet)) for facet in shown["facets"])
         table(("  facet", "value", "outcome"), rows)
     if shown["linked"] is False and shown["feed_message"] is not None:
-        say("  Amazon has not been asked about this SKU yet: its product type stands for the fallback.")
+        type_ = ": its product type is the fallback" if shown["product_type_source"] == "fallback" else ""
+        say(f"  Amazon has not been asked about this SKU yet{type_}.")
     for text in feed_messages:
         for line in text.splitlines():
             say(f"  {line}")

@@ -12,6 +12,8 @@ from tests.cli.conftest import Feedline
 from tests.cli.shop import SPEED, StartSimulator, opened
 from tests.steps.parcels import ORDER, OTHER_ORDER, amazon_has, component, import_order, line, parcel, ship
 from tests.steps.shop import NAME, SELLER, Shop
+from worker.store import connections
+from worker.store.product_types import set_by_hand
 
 
 @pytest.fixture
@@ -40,9 +42,13 @@ def test_a_preview_shows_the_very_feed_message_that_the_feed_then_carries(
 
 @pytest.mark.requirement("R17", "R68")
 def test_a_preview_writes_nothing_and_calls_nobody(feedline: Feedline, settings: dict[str, str], shop: Shop, tmp_path: Path) -> None:
-    (line,) = _previewed(feedline, settings, tmp_path, {"sku": "MUG-1", "quantity": 5})
+    with shop.ctx.database.begin() as tx:
+        set_by_hand(tx, connections.by_name(tx, NAME).id, "MUG-2", "LUGGAGE")
 
-    assert (line["feed_message"]["productType"], line["product_type_source"], line["linked"]) == ("PRODUCT", "fallback", False)
+    fallback, by_hand = _previewed(feedline, settings, tmp_path, {"sku": "MUG-1", "quantity": 5}, {"sku": "MUG-2", "quantity": 5})
+
+    told = [(line["feed_message"]["productType"], line["product_type_source"], line["linked"]) for line in (fallback, by_hand)]
+    assert told == [("PRODUCT", "fallback", False), ("LUGGAGE", "manual", False)], "Amazon was not asked about either"
     with shop.ctx.database.begin() as tx:
         rows = tx.exec_driver_sql(
             "SELECT (SELECT count(*) FROM message) + (SELECT count(*) FROM key_state) + (SELECT count(*) FROM outbox)"

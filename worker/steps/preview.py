@@ -20,6 +20,7 @@ from worker.core.wire import Delivery
 from worker.database import Transaction
 from worker.steps.stage import KINDS, Mapped, arrival, every_fault, mapped
 from worker.store import previews, resync
+from worker.store.previews import NOTHING, Known
 
 AT_ONCE: Final = 500
 """Messages whose keys are read by one statement."""
@@ -68,12 +69,12 @@ def previewed(tx: Transaction, connection: Connection, deliveries: Iterable[Deli
 
 
 class _Surroundings(NamedTuple):
-    """What the messages of one kind meet. By key: how the key stands, what is known of the thing, who said a SKU's product type."""
+    """What the messages of one kind meet. By key: how the key stands, what rendering knows of the thing, what there is to tell of a SKU."""
 
     kind: Kind
     standing: Mapping[str, Key]
     about: Mapping[str, Any]
-    sources: Mapping[str, str]
+    known: Mapping[str, Known]
     render: Render
 
 
@@ -100,7 +101,7 @@ def _surroundings(tx: Transaction, connection: Connection, kind: Kind, keys: Seq
         kind,
         standing,
         resync.about(tx, connection.id, kind, keys),
-        previews.product_type_sources(tx, connection.id, keys) if kind is Kind.LISTINGS else {},
+        previews.known(tx, connection.id, keys) if kind is Kind.LISTINGS else {},
         FORMATS[kind].renderer(connection, now),
     )
 
@@ -122,15 +123,14 @@ def _message(connection: Connection, message: Message, made: Mapped, met: _Surro
     if met.kind is Kind.SHIPMENTS:
         parcel = message.key if made.shipment is None else made.shipment.parcel
         return told._replace(key=parcel, shipment=_of_shipment(made, result, key))
-    return told._replace(listing=_of_listing(connection, made, met.sources))
+    return told._replace(listing=_of_listing(connection, made, met.known.get(made.key, NOTHING)))
 
 
-def _of_listing(connection: Connection, made: Mapped, sources: Mapping[str, str]) -> OfListing:
+def _of_listing(connection: Connection, made: Mapped, known: Known) -> OfListing:
     said = made.facets.values.get(LISTING)
     says_type = said is not None and not said.cleared and "product_type" in said.value
-    stored = sources.get(made.key, "fallback")
-    source = "message" if says_type and stored != "manual" else stored
-    return OfListing(to_amazon(made.key, connection.settings.sku_prefix), made.key in sources, source)
+    source = "message" if says_type and known.product_type_source != "manual" else known.product_type_source
+    return OfListing(to_amazon(made.key, connection.settings.sku_prefix), known.linked, source)
 
 
 def _of_shipment(made: Mapped, result: Preview, key: Key) -> OfShipment:

@@ -1,7 +1,7 @@
 """What a preview needs to know of keys: as they stand, without locking them."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from worker.core.coalescing import Key
 from worker.core.kinds import Kind
@@ -22,9 +22,20 @@ def standing(tx: Transaction, connection_id: int, kind: Kind, keys: Sequence[str
     }
 
 
-def product_type_sources(tx: Transaction, connection_id: int, skus: Sequence[str]) -> dict[str, str]:
-    """Return who said the product type of those of *skus* that are linked."""
+class Known(NamedTuple):
+    """Who said the product type of a SKU, and whether Amazon has said that it lists it."""
+
+    product_type_source: str
+    linked: bool
+
+
+NOTHING: Final = Known("fallback", linked=False)
+
+
+def known(tx: Transaction, connection_id: int, skus: Sequence[str]) -> dict[str, Known]:
+    """Return what is known of those of *skus* of which anything is."""
     rows = tx.exec_driver_sql(
-        "SELECT sku, product_type_source FROM listing WHERE connection_id = %s AND sku = ANY(%s::text[])", (connection_id, list(skus))
+        "SELECT sku, product_type_source, linked_at IS NOT NULL FROM listing WHERE connection_id = %s AND sku = ANY(%s::text[])",
+        (connection_id, list(skus)),
     )
-    return {row[0]: row[1] for row in rows}
+    return {row[0]: Known(*row[1:]) for row in rows}
