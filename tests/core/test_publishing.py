@@ -277,6 +277,18 @@ def test_a_quantity_below_zero_goes_as_zero_with_a_warning() -> None:
     assert [(warning.code, warning.value) for warning in facets.warnings] == [("QUANTITY_NEGATIVE", "-2")]
 
 
+@pytest.mark.requirement("R41", "R49")
+@pytest.mark.parametrize("name", ["description", "product_description"])
+def test_a_description_goes_with_a_whole_listing_only_by_whichever_name_it_is_mapped(name: str) -> None:
+    def attributes(requirements: str) -> Any:
+        through = {"requirements": requirements}
+        return listing(mapped({name: {"field": "description"}}, through=through, description="For tea."))["attributes"]
+
+    described = [{"marketplace_id": "ATVPDKIKX0DER", "language_tag": "en_US", "value": "For tea."}]
+    assert attributes("LISTING")["product_description"] == described
+    assert attributes("LISTING_OFFER_ONLY").keys() == {"merchant_suggested_asin", "condition_type"}
+
+
 @pytest.mark.requirement("R41")
 def test_title_and_description_are_checked_even_where_an_offer_does_not_send_them() -> None:
     published = mapped({"description": {"field": "description"}}, title=" ")

@@ -39,7 +39,7 @@ _ATTRIBUTES: Final[Mapping[str, str]] = {
 }
 """Amazon's names of the targets that have one of their own; of the product ID the one that an emptied ID has."""
 
-_FACTS: Final = frozenset({"title", "description"})
+_FACTS: Final = frozenset({"item_name", "product_description"})
 """Facts of the product: an offer takes them from its ASIN, so that they are only checked with LISTING_OFFER_ONLY."""
 
 CONDITION_WORDS: Final = frozenset(CONDITIONS.values())
@@ -178,8 +178,8 @@ class PublishTemplate:
             resolve = _preferring_the_asin(resolve)
         allow_offer_delete = self._settings.sync_listings.allow_offer_delete
         price: Make = partial(facet_values.price, allow_offer_delete=allow_offer_delete)
-        is_sent = self._is_whole or name not in _FACTS
         amazons = _ATTRIBUTES.get(name, name)
+        is_sent = self._is_whole or amazons not in _FACTS
         draws: dict[str, Callable[[_Draft, Found], None]] = {
             PRICE: lambda draft, found: _facet(draft, PRICE, price, found),
             QUANTITY: _quantity,
@@ -187,8 +187,7 @@ class PublishTemplate:
             PRODUCT_TYPE: _product_type,
             "product_id": _product_id,
             "item_condition": _condition,
-            "title": partial(_text, name=amazons, is_sent=is_sent),
-            "description": partial(_text, name=amazons, is_sent=is_sent),
+            **dict.fromkeys(("title", "description", *_FACTS), partial(_text, name=amazons, is_sent=is_sent)),
         }
         empties: dict[str, Callable[[_Draft], None]] = {
             PRICE: lambda draft: _facet(draft, PRICE, price, None),
