@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
+import msgspec
 from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -36,6 +37,7 @@ from worker.core.rules import text as spelt
 from worker.core.targets import Frozen, Many, Name, Number, Scalar, Some, Spec, TemplateKind, check, names, refusal
 from worker.errors import FeedlineError
 from worker.located import Located, Place, SecretFile, path, read
+from worker.logs import redacted
 from worker.secrets import Secret
 
 TEMPLATES: Final[Mapping[str, tuple[TemplateKind, Mapping[str, Spec]]]] = {
@@ -182,7 +184,9 @@ class _Reading:
         self.faults: list[FileFault] = []
 
     def complain(self, line: int, fault: Issue) -> None:
-        self.faults.append(FileFault(line, fault))
+        """Note a fault. A token that stands where none belongs, or in the place of a key, is not repeated either."""
+        told = {name: redacted(getattr(fault, name)) for name in ("field", "value", "message")}
+        self.faults.append(FileFault(line, msgspec.structs.replace(fault, **told)))
 
     def validated(self, tree: Located) -> ConnectionFile | None:
         """Validate all that can be judged where it stands."""

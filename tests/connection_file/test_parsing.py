@@ -454,6 +454,17 @@ def test_a_secret_in_the_wrong_place_is_not_repeated_in_the_fault(setting: str) 
     assert faults(text, TOKEN=SECRET)[0][2] == f"connections[0].{setting}"
 
 
+@pytest.mark.requirement("R4")
+@pytest.mark.parametrize(
+    "further",
+    [f"{setting}: {SECRET}" for setting in ("marketplace_id", "timezone", "fulfillment_channel", "language_tag")] + [f"{SECRET}: x"],
+)
+def test_a_token_that_is_written_where_none_belongs_is_not_repeated(further: str) -> None:
+    text = MINIMAL.replace("    marketplace_id: ATVPDKIKX0DER\n", "") if further.startswith("marketplace_id") else MINIMAL
+
+    assert [line for line, *_ in faults(f"{text}    {further}\n")] == [text.count("\n") + 1]
+
+
 BROKEN: tuple[tuple[str, int, str], ...] = (
     ("", 1, "FILE_INVALID"),
     ("version: [1\nx: 2", 2, "FILE_INVALID"),
