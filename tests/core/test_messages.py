@@ -179,6 +179,7 @@ def test_attributes_are_read(attributes: dict[str, object], field: str, value: o
         ("shipment", SHIPMENT | {"tracking_number": 12345}, [("FIELD_INVALID", "tracking_number")]),
         ("shipment", SHIPMENT | {"items": [{"quantity": 1}]}, [("FIELD_INVALID", "items.0")]),
         ("shipment", SHIPMENT | {"items": [{"sku": "s", "quantity": 0}]}, [("FIELD_INVALID", "items.0.quantity")]),
+        ("shipment", SHIPMENT | {"items": [{"sku": "s", "quantity": 2**31}]}, [("FIELD_INVALID", "items.0.quantity")]),
         ("shipment", SHIPMENT | {"items": [{"sku": "s", "quantity": "1"}]}, [("FIELD_INVALID", "items.0.quantity")]),
         ("shipment", SHIPMENT | {"items": [{"sku": "s", "quantity": 1.5}]}, [("FIELD_INVALID", "items.0.quantity")]),
         ("shipment", SHIPMENT | {"items": None}, [("FIELD_MISSING", "items")]),

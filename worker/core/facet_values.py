@@ -13,9 +13,9 @@ from worker.core.issues import Issue, issue
 from worker.core.json import JsonObject, JsonValue
 from worker.core.mapping import Found
 from worker.core.marketplaces import Marketplace
+from worker.core.message_data import LARGEST_QUANTITY
 from worker.core.rules import number
 
-LARGEST_QUANTITY: Final = 2_147_483_647
 LONGEST_HANDLING_TIME_DAYS: Final = 30
 """Amazon refuses more, with a message that speaks of something else (R60)."""
 

@@ -23,6 +23,9 @@ MOST_NAME_CHARACTERS: Final = 255
 MOST_SHIPMENT_CHARACTERS: Final = 50
 """Amazon's limit of texts in an order fulfillment (xsd:normalizedString, maxLength 50)."""
 
+LARGEST_QUANTITY: Final = 2_147_483_647
+"""Pieces in one number: Amazon counts with 32 bits."""
+
 _INSTANT: Final = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -117,7 +120,7 @@ class Component(_Data):
     """One kind of piece in a bundle line."""
 
     sku: Sku
-    quantity: int = Field(ge=1, description="pieces of it in the whole line")
+    quantity: int = Field(ge=1, le=LARGEST_QUANTITY, description="pieces of it in the whole line")
 
 
 class Bundle(_Data):
@@ -132,7 +135,7 @@ class ShippedItem(_Data):
 
     amazon_order_item_id: RequiredShortText | None = None
     sku: Sku | None = None
-    quantity: int = Field(ge=1)
+    quantity: int = Field(ge=1, le=LARGEST_QUANTITY)
     bundle: Bundle | None = None
 
     @model_validator(mode="after")
