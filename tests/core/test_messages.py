@@ -233,7 +233,7 @@ def test_an_untracked_parcel_has_an_empty_second_half(tracking_number: str | Non
 
 def test_two_parcels_never_share_a_key() -> None:
     assert shipment_key("FR 1", "2") != shipment_key("FR", "1 2")
-    assert shipment_key("FR-1", "1Z 9") == shipment_key("FR-1", "1Z9")
+    assert shipment_key("FR-1", "1Z 9") == shipment_key("FR-1", "1Z9") == shipment_key("FR-1", "1z9")
 
 
 def test_what_is_invalid_keeps_its_bytes_and_what_identifies_it() -> None:

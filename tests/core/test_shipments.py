@@ -144,6 +144,17 @@ def test_a_newer_version_of_a_parcel_takes_the_place_of_all_that_the_older_one_s
     assert key.pending.facets.keys() == {f"lines of {PARCEL}"}
 
 
+def test_a_parcel_is_corrected_whatever_the_case_of_its_number_which_goes_as_it_came_last() -> None:
+    key, ledger = new_order(), Ledger()
+
+    ledger.note(coalesce(key, arrival(1, shipment(LINE, tracking_number="1Z9999990399999999"))))
+    ledger.note(coalesce(key, arrival(2, shipment(LINE, tracking_number="1z9999990399999999"))))
+
+    assert ledger.outcomes() == {1: "superseded"}
+    assert key.pending is not None
+    assert [said.value.value["tracking_number"] for said in key.pending.facets.values()] == ["1z9999990399999999"]
+
+
 def test_an_older_version_of_a_parcel_says_nothing_not_even_what_the_newer_does_not_speak_of() -> None:
     key, ledger = new_order(), Ledger()
 

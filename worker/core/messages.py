@@ -292,8 +292,11 @@ def _shipment(data: JsonObject, faults: list[Issue]) -> tuple[str | None, str | 
 
 
 def shipment_key(fulfillment_request_number: str, tracking_number: str | None) -> str:
-    """Return the key of a parcel: the request, a space, and the tracking number without spaces; its last space parts the two."""
-    return f"{fulfillment_request_number} {''.join((tracking_number or '').split())}"
+    """Return the key of a parcel: the request, a space, and the tracking number in upper case without spaces.
+
+    The last space of a key parts the two. Carriers tell no numbers apart by case or spaces, and neither do corrections.
+    """
+    return f"{fulfillment_request_number} {''.join((tracking_number or '').split()).upper()}"
 
 
 def _field_fault(fault: Mapping[str, Any]) -> Issue:
