@@ -236,6 +236,24 @@ def test_two_parcels_never_share_a_key() -> None:
     assert shipment_key("FR-1", "1Z 9") == shipment_key("FR-1", "1Z9") == shipment_key("FR-1", "1z9")
 
 
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ({"tracking_number": "1z 9"}, "FR-1 1Z9"),
+        ({"tracking_number": None}, "FR-1 "),
+        ({"tracking_number": "9" * 51}, None),
+        ({"tracking_number": 9}, None),
+        ({"fulfillment_request_number": ""}, None),
+        ({"fulfillment_request_number": "a\0"}, None),
+    ],
+)
+def test_an_invalid_shipment_keeps_its_key_if_that_is_whole(given: dict[str, Any], key: str | None) -> None:
+    found = sent(SHIPMENT | {"items": [{"sku": "s", "quantity": 0}]} | given, "shipment")
+
+    assert isinstance(found, Invalid)
+    assert found.key == key
+
+
 def test_what_is_invalid_keeps_its_bytes_and_what_identifies_it() -> None:
     found = sent({"connection": "c", "sku": "BK-1", "note": "a\0"})
 

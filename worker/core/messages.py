@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from worker.core.issues import Issue, issue
 from worker.core.json import JsonObject, JsonValue, encode
-from worker.core.message_data import MOST_NAME_CHARACTERS, MOST_SKU_CHARACTERS, ShipmentData, instant
+from worker.core.message_data import MOST_NAME_CHARACTERS, MOST_SHIPMENT_CHARACTERS, MOST_SKU_CHARACTERS, ShipmentData, instant
 from worker.core.texts import unwanted_character
 from worker.core.wire import Event, Refused
 from worker.core.wire_json import walk
@@ -348,4 +348,16 @@ def _kept(value: JsonValue, unfit: Callable[[JsonValue], str | None]) -> str | N
 def _key(kind: str | None, fields: JsonObject) -> str | None:
     if kind in (MessageType.INVENTORY, MessageType.LISTING):
         return _kept(fields.get("sku"), lambda value: _unfit(value, MOST_SKU_CHARACTERS * 4) or _unfit_sku(value))
-    return None
+    return _parcel_key(fields) if kind == MessageType.SHIPMENT else None
+
+
+def _parcel_key(fields: JsonObject) -> str | None:
+    request, given = _short_text(fields.get("fulfillment_request_number")), fields.get("tracking_number")
+    number = "" if given is None else _short_text(given)
+    return shipment_key(request, number) if request and number is not None else None
+
+
+def _short_text(value: JsonValue) -> str | None:
+    """Return *value* if a shipment may have it as a text."""
+    is_one = isinstance(value, str) and len(value) <= MOST_SHIPMENT_CHARACTERS and unwanted_character(value) is None
+    return value if is_one else None
