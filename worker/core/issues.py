@@ -122,7 +122,7 @@ FAULTS: Final = _catalogue(
     ),
     Fault(
         "CARRIER_REQUIRED",
-        "The parcel has no carrier: the field carrier is empty, and the tracking number names none. Amazon needs one.",
+        "The parcel has no carrier: the mapping gives none, and none is taken from the tracking number. Amazon needs one.",
         "Send carrier, or map it to a value.",
     ),
     # The connection and its template.
