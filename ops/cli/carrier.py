@@ -1,6 +1,6 @@
 """`feedline carrier`: what a tracking number says, what goes to Amazon for it, and what another setting would change."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
@@ -11,10 +11,13 @@ from ops.cli.reading import moment, reading
 from worker.errors import UsageError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from worker.core.carrier_changes import CarrierChange
     from worker.core.carriers import Decision
     from worker.core.connections import SyncOrders
     from worker.core.detection import Detection
+    from worker.database import Transaction
     from worker.store.shipment_log import LoggedShipment
 
 app = typer.Typer(help="Explain carriers, or try another setting on stored shipments.", no_args_is_help=True)
@@ -68,10 +71,10 @@ def explain(
         say(f"- {sentence}")
 
 
-@app.command("what-if", epilog=example('feedline carrier what-if --connection "US shop" --auto-detect off --last 30d'))
+@app.command("what-if", epilog=example("feedline carrier what-if --auto-detect off --last 30d"))
 def what_if(
     *,
-    connection: Annotated[str, typer.Option(help="The connection whose shipments are looked at.")],
+    connection: Annotated[str | None, typer.Option(help="Only this connection's shipments.")] = None,
     auto_detect: Annotated[Switch | None, typer.Option(help="With auto_detect_carrier on, or off.")] = None,
     profile: Annotated[Profile | None, typer.Option(help="With this carrier_profile.")] = None,
     last: Annotated[str, typer.Option(help="How far back: an age as 15m, 24h or 30d, or a time in RFC 3339.")] = "30d",
@@ -79,31 +82,39 @@ def what_if(
 ) -> None:
     """List the stored shipments that would go otherwise with another setting. Nothing is written, and nothing is sent.
 
-    Every parcel's newest message is decided twice, as the worker would: with the connection's settings, and with the altered ones.
+    Every parcel's newest message is decided twice, as the worker would: with its connection's settings, and with the altered ones.
     """
     if auto_detect is None and profile is None:
         raise UsageError("Say what would be different: --auto-detect on or off, --profile flxpoint or extended.")
     since = moment(last)
     looked_at = changed = 0
     with reading() as tx:
-        from worker.core.carrier_changes import comparer
-        from worker.store import connections
-        from worker.store.shipment_log import newest_parcels
-
-        found = connections.by_name(tx, connection)
-        compare = comparer(found.settings, _altered(found.settings.sync_orders, auto_detect, profile))
-        for parcel in newest_parcels(tx, found.id, since):
+        for name, parcel, change in _compared(tx, connection, since, auto_detect, profile):
             looked_at += 1
-            change = compare(parcel.data, parcel.received_at)
             if change is None:
                 continue
             changed += 1
             if as_json:
-                emit(_changed(parcel, change))
+                emit(_changed(name, parcel, change))
             else:
+                where = "" if connection is not None else f"{name}  "
                 number = change.before.tracking_number or "no number"
-                say(f"{parcel.id}  {change.amazon_order_id}  {number}  {_sent(change.before)} -> {_sent(change.after)}")
+                say(f"{where}{parcel.id}  {change.amazon_order_id}  {number}  {_sent(change.before)} -> {_sent(change.after)}")
     note(f"{changed:,} of {looked_at:,} shipments would change.")
+
+
+def _compared(
+    tx: "Transaction", connection: str | None, since: "datetime", auto_detect: Switch | None, profile: Profile | None
+) -> Iterator[tuple[str, "LoggedShipment", "CarrierChange | None"]]:
+    """Yield every parcel since then, with the name of its connection, and what the altered settings would change."""
+    from worker.core.carrier_changes import comparer
+    from worker.store import connections
+    from worker.store.shipment_log import newest_parcels
+
+    for each in connections.all(tx) if connection is None else [connections.by_name(tx, connection)]:
+        compare = comparer(each.settings, _altered(each.settings.sync_orders, auto_detect, profile))
+        for parcel in newest_parcels(tx, each.id, since):
+            yield each.name, parcel, compare(parcel.data, parcel.received_at)
 
 
 def _settings(connection: str | None) -> "SyncOrders":
@@ -158,10 +169,11 @@ def _detected(detection: "Detection") -> dict[str, Any]:
     }
 
 
-def _changed(parcel: "LoggedShipment", change: "CarrierChange") -> Mapping[str, Any]:
+def _changed(connection: str, parcel: "LoggedShipment", change: "CarrierChange") -> Mapping[str, Any]:
     from worker.core.carrier_reasons import reasons
 
     return {
+        "connection": connection,
         "id": parcel.id,
         "source": parcel.source,
         "received_at": parcel.received_at.isoformat(),

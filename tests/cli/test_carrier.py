@@ -155,6 +155,19 @@ def test_what_if_tells_people_one_line_a_shipment_and_how_many_there_were(feedli
     assert "1 of 2 shipments would change." in told.stderr
 
 
+def test_what_if_looks_at_every_connection_unless_one_is_named(feedline: Feedline, settings: dict[str, str], shop: Shop) -> None:
+    shop.connect(name="Second shop")
+    first = ships(shop, SUREPOST, carrier="FedEx")
+    second = ships(shop, SUREPOST, carrier="DHL", connection="Second shop")
+
+    found = answered(feedline, settings, "carrier", "what-if", "--auto-detect", "off", "--last", "30d")
+    told = feedline("carrier", "what-if", "--auto-detect", "off", settings=settings)
+
+    assert {(each["connection"], each["id"]) for each in found} == {(NAME, first), ("Second shop", second)}
+    assert [line.partition("  ")[0] for line in told.stdout.splitlines()] == ["Second shop", NAME]
+    assert changes(feedline, settings, "--auto-detect", "off") == {first: ("UPS", "FedEx")}
+
+
 def test_what_if_needs_something_to_be_different(feedline: Feedline, settings: dict[str, str]) -> None:
     run = feedline("carrier", "what-if", "--connection", NAME, settings=settings)
 
