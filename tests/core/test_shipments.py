@@ -119,7 +119,21 @@ def test_a_carrier_that_differs_by_case_from_a_listed_one_goes_as_other_with_a_h
 
     (found,) = (value.value for value in facets.values.values())
     assert (found["carrier_code"], found["carrier_name"]) == ("Other", "ups")
-    assert [(warning.code, warning.severity) for warning in facets.warnings] == [("NEAR_MISS", "INFO")]
+    assert [(warning.code, warning.severity, warning.field) for warning in facets.warnings] == [("NEAR_MISS", "INFO", "carrier")]
+
+
+@pytest.mark.requirement("R96", "R112")
+def test_a_normalisation_that_is_missed_by_a_space_is_told_with_its_field_and_key() -> None:
+    rules = ({"target": "service", "from": "GOLDEN STATE OVERNIGHT", "to": "Other"},)
+
+    facets = made(shipment(LINE, method="GOLDEN STATE OVERNIGHT ", tracking_number="X1"), normalize=rules).facets
+
+    (warning,) = facets.warnings
+    assert (warning.code, warning.field) == ("NEAR_MISS", "method")
+    assert warning.message == (
+        "'GOLDEN STATE OVERNIGHT ' differs only by case or spacing from the normalize service key 'GOLDEN STATE OVERNIGHT', "
+        "and so is another value."
+    )
 
 
 def test_the_decision_is_kept_with_its_order_and_parcel() -> None:

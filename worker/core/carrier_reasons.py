@@ -66,8 +66,7 @@ def _sent(decision: Decision) -> Iterator[str]:
 
 def _near_misses(decision: Decision) -> Iterator[str]:
     for miss in decision.near_misses:
-        what = "Amazon's carrier code" if miss.of == "carrier code" else f"the {miss.of} key"
-        yield f"{miss.value!r} differs only by case or spacing from {what} {miss.near!r}, and so is another value."
+        yield f"{miss.value!r} differs only by case or spacing from {miss.what} {miss.near!r}, and so is another value."
 
 
 def _conflict(decision: Decision) -> Iterator[str]:

@@ -38,6 +38,16 @@ class NearMiss(msgspec.Struct, frozen=True):
     value: str
     near: str
 
+    @property
+    def what(self) -> str:
+        """What *near* is, in words."""
+        return "Amazon's carrier code" if self.of == "carrier code" else f"the {self.of} key"
+
+    @property
+    def field(self) -> str:
+        """The target whose value it is."""
+        return "method" if self.of == "normalize service" else "carrier"
+
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What goes to Amazon for one parcel, and how it came to that. JSON-able, all of it facts; `reasons` puts it in words.

@@ -353,7 +353,7 @@ FAULTS: Final = _catalogue(
     ),
     Fault(
         "NEAR_MISS",
-        "{value} is not {near}, from which it differs by case or spacing: it counts as another {limit}.",
+        "'{value}' differs only by case or spacing from {limit} '{near}', and so is another value.",
         "Write it to the letter.",
         Severity.INFO,
     ),

@@ -124,7 +124,8 @@ def _mixed(data: JsonObject) -> tuple[Issue, ...]:
 
 def _warnings(data: JsonObject, decision: Decision, shipped_at: datetime, now: datetime) -> tuple[Issue, ...]:
     late = (issue("SHIPPED_AT_IN_FUTURE", field="shipped_at", value=data["shipped_at"]),) if shipped_at > now else ()
-    return late + tuple(issue("NEAR_MISS", value=miss.value, limit=miss.of, near=miss.near) for miss in decision.near_misses)
+    near = (issue("NEAR_MISS", field=miss.field, value=miss.value, limit=miss.what, near=miss.near) for miss in decision.near_misses)
+    return (*late, *near)
 
 
 class _Bundle:
