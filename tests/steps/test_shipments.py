@@ -279,6 +279,9 @@ def test_non_managed_orders_are_held_where_the_connection_says_so_until_they_are
     amazon_has(shop, A=1)
     (sent,) = ship(shop, parcel("T1", line()))
     wait_until_held(shop, "non_managed")
+    with shop.ctx.database.begin() as tx:
+        (trace,) = traces.traces(tx, traces.named(tx, sent, None, None)).values()
+    assert as_json(trace)["shipment"]["stages"][-1] == {"stage": "categorised", "managed": False}
 
     import_order(shop, ORDER, [("10000000000001", "A", 1)])
     with shop.ctx.database.begin() as tx:

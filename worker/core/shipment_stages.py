@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from worker.core.fulfillments import Batch
-from worker.core.outcomes import Outcome
+from worker.core.outcomes import Outcome, Reason
 from worker.core.trace import Standing, Trace
 
 
@@ -41,9 +41,9 @@ def stages(trace: Trace, revision: int, decision: Mapping[str, Any], parts: Sequ
     yield {"stage": "filtered", "empty": is_empty}
     if is_empty:
         return
+    if parts or trace.reason == Reason.NON_MANAGED:
+        yield {"stage": "categorised", "managed": Batch.MANAGED in {part.batch for part in parts}}
     if parts:
-        batches = {part.batch for part in parts}
-        yield {"stage": "categorised", "managed": Batch.MANAGED in batches}
         yield {"stage": "submitted", "feeds": sorted({part.feed_id for part in parts}), "parts": len(parts)}
     if trace.outcome not in set(Standing):
         yield {"stage": "response", "outcome": trace.outcome, "reason": trace.reason}
