@@ -40,7 +40,11 @@ def test_a_preserved_method_a_near_miss_and_a_refusal_are_told() -> None:
     near = told("ups", "Ground", "500123456")
     assert "Amazon's list has no ups: it goes as CarrierCode Other with that as CarrierName." in near
     assert "'ups' differs only by case or spacing from Amazon's carrier code 'UPS', and so is another value." in near
-    assert any("Amazon needs one" in sentence for sentence in told("", "", "500123456"))
+    assert "Amazon needs one" in told("", "", "500123456")[-1]
+
+
+def test_a_parcel_of_which_nothing_is_said_goes_without_a_word() -> None:
+    assert told("", "", "")[-1] == "Nothing is said of how the parcel went: it goes without FulfillmentData."
 
 
 def test_candidates_are_named_where_nothing_is_detected() -> None:

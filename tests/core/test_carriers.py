@@ -156,6 +156,17 @@ def test_a_parcel_without_a_carrier_is_refused_with_field_and_remedy(empty: str)
     assert decided(empty, "", SUREPOST).faults == ()
 
 
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_where_nothing_is_said_of_a_parcel_nothing_goes_and_nothing_is_refused(empty: str) -> None:
+    decision = decided(empty, empty, empty)
+
+    assert (decision.sent, decision.faults) == ((None, None, None, None), ())
+
+
+def test_a_method_alone_does_not_go_without_a_carrier() -> None:
+    assert codes(decided("", "Ground", "")) == [("CARRIER_REQUIRED", "carrier")]
+
+
 def test_texts_longer_than_amazon_takes_are_refused_all_at_once() -> None:
     decision = decided("C" * 51, "M" * 51, "1" * 50 + " 2")
 

@@ -71,9 +71,12 @@ def test_a_shipment_without_items_is_skipped_even_where_no_carrier_is_known() ->
 
 
 def test_an_untracked_parcel_of_an_unnamed_carrier_goes_without_fulfillment_data() -> None:
-    (found,) = values(shipment(LINE, carrier=None, method=None, tracking_number=None)).values()
+    facets, kept = made(shipment(LINE, carrier=None, method=None, tracking_number=None))
 
-    assert found.keys() == {"shipped_at", "lines"}
+    (found,) = facets.values.values()
+    assert found.value.keys() == {"shipped_at", "lines"}
+    assert kept is not None
+    assert (kept.decision.carrier_code, kept.decision.faults) == (None, ())
 
 
 @pytest.mark.parametrize(

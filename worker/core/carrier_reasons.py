@@ -54,11 +54,15 @@ def _followed(decision: Decision) -> Iterator[str]:
 
 
 def _sent(decision: Decision) -> Iterator[str]:
-    for fault in decision.faults:
-        yield fault.message
+    if decision.faults:
+        yield from (fault.message for fault in decision.faults)
+        return
+    if decision.carrier_code is None:
+        yield "Nothing is said of how the parcel went: it goes without FulfillmentData."
+        return
     if decision.carrier_name is None:
         yield f"Amazon lists {decision.carrier_code}: it goes as CarrierCode."
-    elif decision.carrier.strip():
+    else:
         yield f"Amazon's list has no {decision.carrier}: it goes as CarrierCode Other with that as CarrierName."
     if decision.shipping_method is None:
         yield "ShippingMethod is left out."

@@ -59,7 +59,8 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     detection without a method left standing, or took away (A4, A5). carrier, method: the final ones.
 
     carrier_code, carrier_name, shipping_method, tracking_number: the elements of FulfillmentData; None: left out. The code is
-    in Amazon's list to the letter, else it is Other, and only then there is a carrier_name (R104).
+    in Amazon's list to the letter, else it is Other, and only then there is a carrier_name (R104). Without a code there is no
+    FulfillmentData: nothing at all is said of how the parcel went, which Amazon takes, too.
     faults: why this cannot be sent, each with its field; such a message is invalid.
     """
 
@@ -74,14 +75,14 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     near_misses: tuple[NearMiss, ...] = ()
     carrier: str
     method: str
-    carrier_code: str
+    carrier_code: str | None = None
     carrier_name: str | None = None
     shipping_method: str | None = None
     tracking_number: str | None = None
     faults: tuple[Issue, ...] = ()
 
     @property
-    def sent(self) -> tuple[str, str | None, str | None, str | None]:
+    def sent(self) -> tuple[str | None, str | None, str | None, str | None]:
         """The four elements that Amazon sees: two decisions that agree in them are the same update."""
         return self.carrier_code, self.carrier_name, self.shipping_method, self.tracking_number
 
@@ -174,8 +175,10 @@ def _conflict(detection: Detection, number: str) -> Detection | None:
     return next((other for other in others if not detection.agrees_with(other)), None)
 
 
-def _code(carrier: str, misses: list[NearMiss]) -> tuple[str, str | None]:
+def _code(carrier: str, misses: list[NearMiss]) -> tuple[str | None, str | None]:
     """Return CarrierCode and CarrierName. A near miss of a code is another carrier: Amazon compares to the letter."""
+    if not carrier.strip():
+        return None, None
     if carrier in CARRIER_CODES and carrier != OTHER:
         return carrier, None
     near = near_code(carrier)
@@ -185,8 +188,9 @@ def _code(carrier: str, misses: list[NearMiss]) -> tuple[str, str | None]:
 
 
 def _faults(final: Service, number: str) -> tuple[Issue, ...]:
-    """Amazon needs a carrier with every parcel's data, and takes at most 50 characters of each text."""
-    faults = [] if final.carrier.strip() else [issue("CARRIER_REQUIRED", field="carrier", value=final.carrier)]
+    """Amazon needs a carrier with a method or a number, and takes at most 50 characters of each text."""
+    lacks_carrier = not final.carrier.strip() and (number or final.method.strip())
+    faults = [issue("CARRIER_REQUIRED", field="carrier", value=final.carrier)] if lacks_carrier else []
     for field, text in (("carrier", final.carrier), ("method", final.method), ("tracking_number", number)):
         if len(text) > MOST_SHIPMENT_CHARACTERS:
             reason = f"it has {len(text)} characters, and Amazon takes {MOST_SHIPMENT_CHARACTERS}."

@@ -19,7 +19,7 @@ from worker.core.message_data import instant
 from worker.core.messages import shipment_key
 from worker.core.outcomes import Reason
 from worker.core.parcels import Contribution, Line, Lines, Parcel, value_of
-from worker.core.shipment_mapping import MappedShipment, ShipmentMapping
+from worker.core.shipment_mapping import ShipmentMapping
 
 if TYPE_CHECKING:
     from worker.core.connections import ConnectionSettings
@@ -75,23 +75,17 @@ class ShipmentTemplate:
         shipment = Shipment(data["amazon_order_id"], parcel, decision)
         if not data["items"]:
             return Made(Facets({}, topic=parcel, nothing=Reason.EMPTY_FULFILLMENT), shipment)
-        faults = () if _says_nothing(mapped, decision) else decision.faults
         shipped_at = instant(data["shipped_at"])
         how = _parcel(decision, shipped_at)
         values, item_faults = _values(data, parcel, how, self._own_sku)
-        faults = (*faults, *_time_faults(data, shipped_at, now), *_mixed(data), *item_faults)
+        faults = (*decision.faults, *_time_faults(data, shipped_at, now), *_mixed(data), *item_faults)
         if faults:
             return Made(Facets({}, faults=faults), shipment)
         return Made(Facets(values, warnings=_warnings(data, decision, shipped_at, now), topic=parcel), shipment)
 
 
-def _says_nothing(mapped: MappedShipment, decision: Decision) -> bool:
-    """Whether nothing at all is said of how the parcel went: Amazon then takes the shipment without FulfillmentData."""
-    return not (mapped.carrier.strip() or mapped.method.strip() or mapped.tracking_number or decision.carrier)
-
-
 def _parcel(decision: Decision, shipped_at: datetime) -> Parcel:
-    if not decision.carrier.strip():
+    if decision.carrier_code is None:
         return Parcel(shipped_at=shipped_at)
     return Parcel(
         shipped_at=shipped_at,
