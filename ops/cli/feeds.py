@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ops.cli import example
+from ops.cli.facet_values import value_in_words
 from ops.cli.output import Json, emit, emit_lines, facts, note, say, table
 from ops.cli.reading import limited, reading
 from worker.errors import FeedlineError, UsageError
@@ -101,6 +102,7 @@ def _show(feed: Mapping[str, Any]) -> None:
             ("Amazon's feed", feed["amazon_feed_id"]),
             ("Connection", feed["connection"]),
             ("Type", feed["feed_type"]),
+            ("Orders", feed["batch"]),
             ("State", feed["state"]),
             ("Age", age(feed["age_seconds"])),
             ("Next step", feed["due_at"]),
@@ -124,7 +126,7 @@ def _show(feed: Mapping[str, Any]) -> None:
 
 
 def _message(message: Mapping[str, Any]) -> tuple[int, str, str, str | None, str]:
-    sent = ", ".join(f"{facet} {'cleared' if value.get('cleared') else value['value']}" for facet, value in message["sent"].items())
+    sent = ", ".join(f"{facet} {value_in_words({'facet': facet, **value})}" for facet, value in message["sent"].items())
     return message["message_id"], message["key"], sent, message["verdict"], "; ".join(each["message"] for each in message["issues"])
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.cli.conftest import Feedline
 from tests.cli.shop import SPEED, StartSimulator, answered, cut_a_feed, opened
+from tests.steps.parcels import amazon_has, line, parcel, ship
 from tests.steps.shop import SELLER, Shop
 
 
@@ -62,6 +63,22 @@ def test_the_document_and_the_report_are_printed_as_they_went_over_the_wire(
     assert document.stdout.encode() == shop.simulator.feed_document(SELLER, feed["amazon_feed_id"])
     assert '"value_with_tax":19.90' in document.stdout
     assert json.loads(report.stdout)["summary"]["messagesAccepted"] == 1
+
+
+@pytest.mark.requirement("R86")
+def test_a_feed_of_shipments_tells_which_orders_it_holds_and_what_is_in_their_parcels(
+    feedline: Feedline, settings: dict[str, str], shop: Shop
+) -> None:
+    amazon_has(shop, A=2)
+    ship(shop, parcel("T1", line(quantity=2)))
+    shop.run()
+
+    (listed,) = answered(feedline, settings, "feeds")
+    shown = feedline("feeds", "show", str(listed["feed_id"]), settings=settings)
+
+    assert (listed["kind"], listed["batch"]) == ("shipments", "non_managed")
+    assert "Orders         non_managed" in shown.stdout
+    assert "lines of FR-0916 T1 2 of 10000000000001" in shown.stdout
 
 
 def test_a_feed_that_is_not_there_is_one_sentence(feedline: Feedline, settings: dict[str, str], shop: Shop) -> None:

@@ -14,7 +14,8 @@ FIRST_MESSAGES: Final = 20
 _COLUMNS: Final = """
     f.id, f.amazon_feed_id, c.name, f.kind, f.feed_type, f.state, f.due_at IS NULL, f.messages, f.accepted, f.rejected, f.undecided,
     f.document_bytes, f.created_at, f.submitted_at, f.changed_at, extract(epoch FROM now() - f.created_at)::float8, f.split_id IS NOT NULL,
-    f.due_at, f.attempts, f.unclear_since, f.fault, f.amazon_document_id, f.result_document_id, length(f.document), f.report IS NOT NULL
+    f.due_at, f.attempts, f.unclear_since, f.fault, f.amazon_document_id, f.result_document_id, length(f.document), f.report IS NOT NULL,
+    f.batch
   FROM feed f JOIN connection c ON c.id = f.connection_id"""
 
 _LIST: Final = f"""
@@ -58,12 +59,13 @@ def report(tx: Transaction, feed_id: int) -> bytes | None:
 def _feed(row: Sequence[Any]) -> dict[str, Any]:
     (id_, amazon_feed_id, connection, kind, feed_type, state, is_over, messages, accepted, rejected, undecided) = row[:11]
     (document_bytes, created_at, submitted_at, changed_at, age_seconds, is_again, due_at, attempts, unclear_since, fault) = row[11:21]
-    amazon_document_id, result_document_id, stored_bytes, has_report = row[21:]
+    amazon_document_id, result_document_id, stored_bytes, has_report, batch = row[21:]
     return {
         "feed_id": id_,
         "amazon_feed_id": amazon_feed_id,
         "connection": connection,
         "kind": kind,
+        "batch": batch,
         "feed_type": feed_type,
         "state": state,
         "is_over": is_over,
