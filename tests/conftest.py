@@ -46,6 +46,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # How long an example takes says how busy the machine is.
+    hypothesis.settings.register_profile("feedline", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+    hypothesis.settings.load_profile("feedline")
     given_by_xdist = getattr(config, "workerinput", {}).get(_XDIST_DIRECTORY)
     config.stash[_SERVERS] = SharedServers(Path(given_by_xdist)) if given_by_xdist else SharedServersOwner()
 
