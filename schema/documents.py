@@ -3,6 +3,7 @@
 `python -m schema.documents` writes them again from the code; a test tells when that is due.
 """
 
+import inspect
 import io
 import json
 from collections.abc import Mapping
@@ -228,6 +229,9 @@ def incoming_schema(message: Incoming) -> Schema:
 def outgoing_schema(event: Outgoing) -> Schema:
     """Return the JSON Schema of a whole CloudEvent as Feedline publishes it."""
     (reference,), parts = msgspec.json.schema_components((event.data,), ref_template="#/$defs/{name}")
+    for part in parts.values():
+        if "description" in part:
+            part["description"] = inspect.cleandoc(part["description"])  # as Python 3.13 does by itself
     properties = {
         "id": _identifier("the same whenever the same is told again"),
         "source": {"const": events.SOURCE},
