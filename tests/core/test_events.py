@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import jsonschema_rs
+import msgspec
 import pytest
 
 from schema.documents import OUTGOING, Outgoing, outgoing_schema
@@ -13,6 +14,7 @@ from worker.core.events import (
     FeedData,
     OrderData,
     OrderedItem,
+    OrderTold,
     OutcomeData,
     OutgoingEvent,
     RunData,
@@ -26,6 +28,7 @@ from worker.core.events import (
 )
 from worker.core.issues import issue
 from worker.core.messages import Message, MessageType, read
+from worker.core.orders import Unmapped
 from worker.core.wire import Delivery, decode
 
 AT = datetime(2026, 1, 31, 12, 0, 0, 5, tzinfo=UTC)
@@ -86,6 +89,22 @@ def test_routing_keys_name_connection_and_state() -> None:
 )
 def test_a_name_in_a_routing_key_has_only_letters_digits_hyphen_and_underscore(name: str | None, word: str) -> None:
     assert routing_word(name) == word
+
+
+def test_an_order_is_told_with_what_the_contract_lists_and_with_what_could_not_be_mapped_where_there_is_any() -> None:
+    listed = {"connection", "amazon_order_id", "status", "purchased_at", "updated_at", "total", "currency", "items", "mapped"}
+    faulty = msgspec.structs.replace(ORDER, unmapped=[Unmapped("invoice.total", None, "FIELD_INVALID")])
+
+    assert json.loads(order_event("v2", ORDER, at=AT).body)["data"].keys() == listed
+    assert json.loads(order_event("v2", faulty, at=AT).body)["data"].keys() == listed | {"unmapped"}
+
+
+def test_neither_an_orders_event_nor_its_data_prints_personal_data() -> None:
+    told = OrderTold("v2", "here", ORDER).event({"customer": "Jane Roe"}, at=AT)
+    data = msgspec.structs.replace(ORDER, mapped={"customer": "Jane Roe"})
+
+    assert b"Jane Roe" in told.body
+    assert "Jane" not in f"{told!r} {data!r}"
 
 
 def test_an_outcome_told_again_is_byte_for_byte_the_same_event() -> None:

@@ -365,8 +365,10 @@ def test_a_reference_number_is_one_orders_alone(shop: Shop) -> None:
     summary = get_orders(shop)
 
     assert [row["reference_number"] for row in rows(shop)] == ["R-1", None]
-    assert summary["new"] == 2
-    assert events(shop)[1]["unmapped"] == [{"target": "reference_number", "field": None, "code": "REFERENCE_NUMBER_TAKEN"}]
+    taken = [{"target": "reference_number", "field": None, "code": "REFERENCE_NUMBER_TAKEN"}]
+    assert (summary["new"], summary["unmapped"]) == (2, 1)
+    assert summary["unmapped_orders"] == [{"amazon_order_id": order_id(2), "targets": taken}]
+    assert [event.get("unmapped") for event in events(shop)] == [None, taken]
 
 
 def test_what_the_template_cannot_make_is_counted_and_named_without_its_value(shop: Shop) -> None:

@@ -31,6 +31,9 @@ class OrderPage(NamedTuple):
     until: datetime | None
     next_token: str | None
 
+    def __repr__(self) -> str:
+        return f"OrderPage({len(self.orders)} orders)"  # what they say is personal
+
 
 class _Pagination(msgspec.Struct, rename="camel"):
     next_token: str | None = None

@@ -36,6 +36,9 @@ class OutgoingEvent(msgspec.Struct, frozen=True):
     content_type: str | None = STRUCTURED
     headers: Mapping[str, object] | None = None
 
+    def __repr__(self) -> str:
+        return f"OutgoingEvent({self.id})"  # the body may hold personal data
+
 
 class OutcomeData(msgspec.Struct, frozen=True, kw_only=True):
     """The data of `feedline.outcome.v1`: the trace of one message, without its history.
@@ -110,7 +113,7 @@ class OrderedItem(msgspec.Struct, frozen=True, kw_only=True):
 class OrderData(msgspec.Struct, frozen=True, kw_only=True):
     """The data of `feedline.order.v1`. `total` is decimal text; `mapped` is what the connection's template made, by target.
 
-    `unmapped`: targets that got nothing for a fault of the order or the template.
+    `unmapped`: targets that got nothing for a fault of the order or the template; only where there are any.
     """
 
     connection: str
@@ -122,7 +125,10 @@ class OrderData(msgspec.Struct, frozen=True, kw_only=True):
     currency: str | None
     items: Sequence[OrderedItem]
     mapped: JsonObject
-    unmapped: Sequence[Unmapped] = ()
+    unmapped: Sequence[Unmapped] | msgspec.UnsetType = msgspec.UNSET
+
+    def __repr__(self) -> str:
+        return f"OrderData({self.amazon_order_id})"  # what is mapped may be personal
 
 
 class OrderTold(msgspec.Struct, frozen=True):

@@ -183,7 +183,7 @@ def _import(
     for order in sorted((each for each in read if isinstance(each, Order)), key=lambda each: (each.amazon_order_id, each.updated_at)):
         try:
             with tx.begin_nested():
-                fate = orders.save(tx, ctx.vault, owner, order, same_version)
+                saved = orders.save(tx, ctx.vault, owner, order, same_version)
         except DBAPIError as error:
             if isinstance(error, UNREACHABLE) and not is_of_the_data(error):
                 raise
@@ -192,11 +192,11 @@ def _import(
         except BEYOND_US as error:
             _leave_out(connection, beyond_us(order.amazon_order_id, error), tally)
             continue
-        tally.count(fate)
-        if fate is not Fate.UNCHANGED:
+        tally.count(saved.fate)
+        if saved.fate is not Fate.UNCHANGED:
             taken.append(order.amazon_order_id)
-            if order.mapped.unmapped:
-                tally.count_unmapped(order.amazon_order_id, order.mapped.unmapped)
+        if saved.unmapped:
+            tally.count_unmapped(order.amazon_order_id, saved.unmapped)
     if taken:
         tally.shipments_released += shipments.reconsider(tx, connection.id, taken)
 

@@ -40,6 +40,13 @@ class Owner(NamedTuple):
     personal_targets: frozenset[str]
 
 
+class Saved(NamedTuple):
+    """What became of an order, and the targets that it is kept without."""
+
+    fate: Fate
+    unmapped: Sequence[Unmapped] = ()
+
+
 class _Content(NamedTuple):
     """All of an order that a version may change."""
 
@@ -78,25 +85,25 @@ _IMPORTS: Final = 0x6F726465
 """The first half of the advisory locks of `one_import_at_a_time`; any number will do, as long as nobody else uses it."""
 
 
-def save(tx: Transaction, vault: Vault, owner: Owner, order: Order, same_version: SameVersion) -> Fate:
+def save(tx: Transaction, vault: Vault, owner: Owner, order: Order, same_version: SameVersion) -> Saved:
     """Take *order* over if it is newer than what is known of it, and tell of it. An older version changes nothing."""
     now: datetime = tx.exec_driver_sql("SELECT now()").scalar_one()
     stored = _stored(tx, vault, owner.connection_id, order.amazon_order_id)
     if stored is not None and order.updated_at < stored.updated_at:
-        return Fate.UNCHANGED
+        return Saved(Fate.UNCHANGED)
     content = _content(tx, owner.connection_id, order)
     if stored is not None and stored.content.closed_at is not None and content.closed_at is not None:
         # A refund or a correction of a closed order begins no new time of keeping.
         content = content._replace(closed_at=min(stored.content.closed_at, content.closed_at))
     if stored is not None and order.updated_at == stored.updated_at:
         if same_version is SameVersion.STAYS:
-            return Fate.UNCHANGED
+            return Saved(Fate.UNCHANGED)
         # What Amazon showed of a version once may be withheld now. It is still true; but what the template has no more, goes.
         shown_once = {target: value for target, value in stored.content.personal.items() if target in owner.personal_targets}
         content = content._replace(personal={**shown_once, **content.personal})
         seen = content._replace(personal={}) if stored.erased_at is not None else content
         if seen == stored.content:
-            return Fate.UNCHANGED
+            return Saved(Fate.UNCHANGED)
     is_late = is_past_keeping(content.closed_at, order.updated_at, now)
     erased_at = now if is_late and content.personal else stored.erased_at if is_late and stored is not None else None
     if is_late:
@@ -104,7 +111,7 @@ def save(tx: Transaction, vault: Vault, owner: Owner, order: Order, same_version
     changes = 1 if stored is None else stored.changes + 1
     _write(tx, vault, owner.connection_id, order, content, erased_at, changes)
     _tell(tx, vault, owner, order, content, changes, now)
-    return Fate.NEW if stored is None else Fate.CHANGED
+    return Saved(Fate.NEW if stored is None else Fate.CHANGED, content.unmapped)
 
 
 def _content(tx: Transaction, connection_id: int, order: Order) -> _Content:
@@ -243,7 +250,7 @@ def _tell(tx: Transaction, vault: Vault, owner: Owner, order: Order, content: _C
         currency=content.currency,
         items=[OrderedItem(amazon_order_item_id=item.amazon_order_item_id, sku=item.sku, quantity=item.quantity) for item in content.items],
         mapped=content.mapped,
-        unmapped=content.unmapped,
+        unmapped=content.unmapped or msgspec.UNSET,
     )
     told = OrderTold(version, f"outbox:order:{version}:{order.amazon_order_id}", data)
     sealed = _sealed(vault, told.place, content.personal) if owner.tells_personal_data else None
