@@ -58,7 +58,15 @@ def test_columns_go_by_name_wherever_they_stand(columns: tuple[str, ...]) -> Non
 
 @pytest.mark.requirement("R27")
 @pytest.mark.parametrize(
-    "header", ["Seller-SKU\tItem-Name", '"seller-sku"\t"item-name"', "seller_sku\titem_name", " seller-sku \titem-name "]
+    "header",
+    [
+        "Seller-SKU\tItem-Name",
+        '"seller-sku"\t"item-name"',
+        "seller_sku\titem_name",
+        "Seller SKU\tItem Name",
+        "sellerSku\titemName",
+        " seller-sku \titem-name ",
+    ],
 )
 def test_a_columns_name_may_vary_in_case_quotes_and_spaces(header: str) -> None:
     assert listings(report("A-1\tMug", header=header).encode()) == [("A-1", "Mug")]

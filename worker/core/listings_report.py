@@ -6,6 +6,7 @@ Source: Amazon's "Report type values" for GET_MERCHANT_LISTINGS_ALL_DATA; what s
 Requirement rows R22, R27; complaint 24.
 """
 
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -296,9 +297,10 @@ def _columns(header: str) -> list[str]:
 
 def _plain(name: str) -> str:
     """Return a column's name without what has been seen to vary: case, quotes, and how its words are joined."""
-    return "".join(name.strip("\ufeff\"' \r").split()).casefold().replace("_", "-")
+    return _JOINTS.sub("", name.strip("\ufeff\"' \r")).casefold()
 
 
+_JOINTS: Final = re.compile(r"[\s_-]+")
 _KNOWN: Final = {_plain(name): column for name, column in HEADERS.items()}
 
 
