@@ -48,6 +48,8 @@ def run(
         raise UsageError(f"There is no run {kind!r}. Say one of: {', '.join(RUN_STEPS)}.")
     if order is not None and kind != RunKind.GET_ORDERS:
         raise UsageError(f"--order goes with {RunKind.GET_ORDERS}.")
+    if order is not None and not order.strip():
+        raise UsageError("--order is empty. Name an order by Amazon's order id.")
     arguments = {} if order is None else {"order": order}
     with database() as opened:
         try:

@@ -66,7 +66,7 @@ def test_a_second_run_of_a_kind_is_refused_with_a_clear_word(feedline: Feedline,
     for_programs = feedline("run", "sync-orders", "--connection", NAME, "--json", settings=settings)
 
     assert (again.returncode, again.stdout) == (1, "")
-    assert again.stderr.startswith("RUN_UNDER_WAY: A sync-orders run of US shop is under way already: run 1.")
+    assert again.stderr.startswith("RUN_UNDER_WAY: US shop has a run of sync-orders under way already: run 1.")
     assert for_programs.returncode == 1
     assert json.loads(for_programs.stdout)["code"] == "RUN_UNDER_WAY"
 
@@ -77,6 +77,15 @@ def test_a_connection_or_a_kind_that_there_is_not_is_refused(feedline: Feedline,
 
     assert (nobodys.returncode, nobodys.stderr.partition(".")[0]) == (1, "There is no connection named Nobody's")
     assert (coffee.returncode, coffee.stderr.partition(".")[0]) == (2, "There is no run 'make-coffee'")
+    assert shop.query("SELECT * FROM run") == []
+
+
+def test_an_order_goes_with_get_orders_and_has_an_id(feedline: Feedline, settings: dict[str, str], shop: Shop) -> None:
+    misplaced = feedline("run", "sync-orders", "--connection", NAME, "--order", "902-3159896-1390916", settings=settings)
+    nameless = feedline("run", "get-orders", "--connection", NAME, "--order", " ", settings=settings)
+
+    assert (misplaced.returncode, misplaced.stderr) == (2, "--order goes with get-orders.\n")
+    assert (nameless.returncode, nameless.stderr) == (2, "--order is empty. Name an order by Amazon's order id.\n")
     assert shop.query("SELECT * FROM run") == []
 
 

@@ -201,7 +201,7 @@ FAULTS: Final = _catalogue(
     ),
     Fault(
         "RUN_UNDER_WAY",
-        "A {value} run of {limit} is under way already: run {reason}.",
+        "{limit} has a run of {value} under way already: run {reason}.",
         'Wait for its end; see it with: feedline runs --connection "{limit}"',
     ),
     Fault("RUN_KIND_UNKNOWN", "There is no run {value}.", "Say one of: {limit}."),
