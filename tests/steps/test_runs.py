@@ -133,6 +133,23 @@ def test_a_step_that_fails_is_tried_again_and_after_many_times_the_run_has_faile
     assert (run["state"], run["fault"]) == ("failed", "searchOrders: connection refused")
 
 
+def test_a_worker_that_lacks_the_key_says_so_in_the_run_and_another_goes_on(connected: Shop) -> None:
+    run_id = request(connected)
+    sealed = connected.query("SELECT refresh_token FROM account")[0]["refresh_token"]
+    connected.execute("UPDATE account SET refresh_token = '', access_token = NULL")
+
+    take_steps(connected.ctx, run_id, Event())
+    run = shown(connected, run_id)
+    with connected.ctx.database.begin() as tx:
+        tx.exec_driver_sql("UPDATE account SET refresh_token = %s", (sealed,))
+    due_now(connected)
+    take_steps(connected.ctx, run_id, Event())
+
+    assert run["state"] == "running"
+    assert run["fault"].startswith("account:1:refresh_token cannot be decrypted: none of FEEDLINE_SECRET_KEYS fits.")
+    assert shown(connected, run_id)["fault"] is None
+
+
 def test_a_step_that_succeeds_between_failures_forgives_them(connected: Shop) -> None:
     run_id = request(connected)
 
@@ -159,7 +176,7 @@ def test_a_step_that_kills_its_worker_every_time_ends_in_a_failed_run_not_in_a_l
     take(connected, run_id, _dying)
 
     run = shown(connected, run_id)
-    assert (run["state"], run["fault"]) == ("failed", f"Its worker died at the same step {MOST_ATTEMPTS} times.")
+    assert (run["state"], run["fault"]) == ("failed", f"At the same step {MOST_ATTEMPTS} workers have died or failed: their logs say more.")
 
 
 def _dying(ctx: Context, run: Run, connection: Connection) -> StepResult:

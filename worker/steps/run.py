@@ -112,7 +112,8 @@ def take_steps(ctx: Context, run_id: int, stopping: Event, steps: Mapping[RunKin
         if connection.paused:
             _give_back(ctx, run, timedelta(seconds=PAUSED_SECONDS))
         elif runs.has_no_attempt_left(run):
-            _end(ctx, run, connection, Failed(run.fault or f"Its worker died at the same step {MOST_ATTEMPTS} times.", run.summary))
+            fault = run.fault or f"At the same step {MOST_ATTEMPTS} workers have died or failed: their logs say more."
+            _end(ctx, run, connection, Failed(fault, run.summary))
         else:
             _take(ctx, run, connection, steps[run.kind], stopping)
     except runs.Overtaken:
@@ -124,7 +125,7 @@ def _take(ctx: Context, run: Run, connection: Connection, step: Step, stopping: 
     while True:
         try:
             result = step(ctx, run, connection)
-        except AmazonError as error:
+        except (AmazonError, FeedlineError) as error:
             _stumble(ctx, run, connection, error)
             return
         except UNREACHABLE as error:  # a deadlock, or Postgres is restarting; while it is away, this raises again
@@ -142,8 +143,11 @@ def _take(ctx: Context, run: Run, connection: Connection, step: Step, stopping: 
                 return
 
 
-def _stumble(ctx: Context, run: Run, connection: Connection, error: AmazonError) -> None:
-    """A call did not end well: the run goes on later, or ends where a person must act or nothing else was tried often enough."""
+def _stumble(ctx: Context, run: Run, connection: Connection, error: AmazonError | FeedlineError) -> None:
+    """A step did not end well: the run goes on later, or ends where a person must act or nothing else was tried often enough.
+
+    A FeedlineError is a worker's own, as that it lacks a key: another may have it.
+    """
     if isinstance(error, Later):
         with ctx.database.begin() as tx:
             runs.release(tx, run, at=error.at)
@@ -155,7 +159,7 @@ def _stumble(ctx: Context, run: Run, connection: Connection, error: AmazonError)
     else:
         with ctx.database.begin() as tx:
             runs.retry(tx, run, due_in=retry_after(run.attempts), fault=str(error))
-        log.info("run_step_failed", run_id=run.id, kind=run.kind, operation=error.operation, status=error.status)
+        log.info("run_step_failed", run_id=run.id, kind=run.kind, reason=str(error))
 
 
 def _give_back(ctx: Context, run: Run, due_in: timedelta) -> None:
