@@ -108,7 +108,8 @@ def _show(order: Mapping[str, Any]) -> None:
     mapped = sorted(order["mapped"].items())
     table(("target", "value"), ((target, told(value)) for target, value in mapped), empty="The template maps nothing of it.")
     for each in order["unmapped"]:
-        note(f"{each['target']} got nothing: {each['code']}" + (f" in {each['field']}" if each["field"] else ""))
+        why = each.get("message") or each["code"] + (f" in {each['field']}" if each["field"] else "")
+        note(f"{each['target']} got nothing: {why}")
 
 
 def _item(item: Mapping[str, Any]) -> str:

@@ -323,6 +323,16 @@ def test_a_city_that_no_mapping_set_has_is_named_by_its_field_and_not_by_itself(
     assert read(amazon_order(), using).mapped.unmapped == (Unmapped(CITY, CITY_FIELD, "MAPPING_KEY_UNKNOWN"),)
 
 
+@pytest.mark.requirement("R112")
+def test_of_what_tells_of_nobody_the_near_miss_is_named() -> None:
+    entry = {"mapping_set": "states", "field": "order.fulfillment.fulfillmentStatus"}
+    using = template({"state": entry}, mapping_sets={"states": {"Unshipped": "open"}})
+
+    (unmapped,) = read(amazon_order(), using).mapped.unmapped
+
+    assert unmapped.message == "The mapping set states has no key UNSHIPPED: its key 'Unshipped' differs only by case or spacing."
+
+
 PERSONAL = (
     ("customer", "order.buyer.buyerName"),
     ("customer", "order.buyer.buyerEmail"),

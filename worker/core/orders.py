@@ -79,12 +79,13 @@ class Item(NamedTuple):
     quantity: int
 
 
-class Unmapped(msgspec.Struct, frozen=True):
-    """A target that got nothing for a fault: its code, and the field; never a value, which may be personal."""
+class Unmapped(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A target that got nothing for a fault: its code, and the field. `message` holds the value: a personal target has none."""
 
     target: str
     field: str | None
     code: str
+    message: str | None = None
 
 
 class Mapped(NamedTuple):
@@ -195,7 +196,7 @@ class OrderTemplate:
         for target, resolve, is_secret in self._steps:
             result = resolve(data)
             if isinstance(result, Issue):
-                unmapped.append(Unmapped(target, result.field, result.code))
+                unmapped.append(Unmapped(target, result.field, result.code, None if is_secret else result.message))
                 continue
             if isinstance(result, Absent):
                 value: JsonValue = "" if result is Absent.EMPTIED else None
