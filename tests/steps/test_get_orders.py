@@ -323,11 +323,12 @@ def test_an_order_that_is_closed_at_the_end_of_all_times_is_an_order(connected: 
     assert get_orders(connected, order=order_id(1))["new"] == 1
 
 
-def test_a_pending_order_that_amazon_refuses_to_show_is_named_and_stops_nothing(connected: Shop) -> None:
+@pytest.mark.parametrize(("status", "calls"), [(403, 1), (500, 3)])
+def test_a_pending_order_that_amazon_does_not_show_is_named_and_stops_nothing(connected: Shop, status: int, calls: int) -> None:
     put(connected, order(1, status="PENDING", updated_at=ago(hours=6)), order(2, status="PENDING", updated_at=ago(hours=5)))
     get_orders(connected)
     connected.execute("UPDATE amazon_order SET changed_at = now() - interval '1 minute' * right(amazon_order_id, 1)::int")
-    connected.simulator.fault("error_before", operation="getOrder", status=403)
+    connected.simulator.fault("error_before", operation="getOrder", status=status, count=calls)
 
     refused = get_orders(connected)
 

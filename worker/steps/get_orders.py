@@ -21,7 +21,7 @@ from worker.core.order_windows import LONGEST, OVERLAP, Search, Window, gaps, ha
 from worker.core.orders import BEYOND_US, Order, beyond_us
 from worker.core.runs import Again, Done, Failed, StepResult
 from worker.database import UNREACHABLE, Transaction, described, is_of_the_data
-from worker.errors import Refused
+from worker.errors import Refused, Unclear
 from worker.store import orders, runs, shipments
 from worker.store.orders import Owner, SameVersion
 from worker.store.runs import Run
@@ -30,6 +30,9 @@ log = structlog.get_logger()
 
 MOST_REVISITED: Final = 30
 """Pending orders that one run asks for by their ids: Amazon's burst for getOrder."""
+
+MOST_TRIES: Final = 3
+"""Calls for one pending order without an answer, after which the others are not kept waiting."""
 
 MOST_BEGUN_ANEW: Final = 12
 """How often a run begins windows anew before it has failed; each time with half of the window."""
@@ -130,8 +133,11 @@ def _revisit(ctx: Context, run: Run, connection: Connection, pending: Sequence[s
     try:
         raw = ctx.amazon.get_order(connection.seller, order_id, template.included_data)
         read = None if raw is None else template.read(raw)
-    except Refused as refused:  # this order is refused; others are not
-        read = issue("ORDER_REFUSED", value=order_id, reason=refused.reason)
+    except (Refused, Unclear) as error:
+        if isinstance(error, Unclear) and run.attempts < MOST_TRIES:
+            raise
+        # It may be this order alone that Amazon refuses, or fails at.
+        read = issue("ORDER_REFUSED", value=order_id, reason=error.reason)
     with ctx.database.begin() as tx:
         runs.note(tx, run)
         tally = Tally.of(run.summary)
