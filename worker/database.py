@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Final
 
+from psycopg import ProgrammingError
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import Connection, Engine, create_engine, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
@@ -37,11 +39,12 @@ _OPTIONS: Final = (
 
 
 _SEVERAL_HOSTS: Final = re.compile(r"(?P<before>[\w+]+://(?:[^:/@]*(?::[^@]*)?@)?)(?P<hosts>[^/?@]*,[^/?@]*)(?P<after>.*)", re.DOTALL)
+_FORM: Final = "postgresql://user:password@host:port/database"
 _HOST: Final = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<name>[^:]*))(?::(?P<port>\d*))?")
 
 
 def sqlalchemy_url(url: str) -> URL:
-    """Return *url* for psycopg. Raises UsageError when it is not a Postgres URL; the password is not repeated.
+    """Return *url* for psycopg. Raises UsageError when libpq could not use it; the password is not repeated.
 
     Several hosts, `host1:port1,host2:port2`, are libpq's: the first that answers is taken. SQLAlchemy wants them in the query.
     """
@@ -52,16 +55,28 @@ def sqlalchemy_url(url: str) -> URL:
     except (ArgumentError, ValueError):
         parsed = None
     if parsed is None or None in hosts:
-        raise UsageError("FEEDLINE_DATABASE_URL is not a URL. Write postgresql://user:password@host:port/database")
+        raise UsageError(f"it is not a URL; write {_FORM}")
     if parsed.get_backend_name() not in {"postgresql", "postgres"}:
-        raise UsageError(
-            f"FEEDLINE_DATABASE_URL begins with {parsed.drivername}://, which is not Postgres. Write postgresql://user:password@host:port/database"
-        )
+        raise UsageError(f"it begins with {parsed.drivername}://, which is not Postgres; write {_FORM}")
+    # What stands behind the first @ of a password would be taken for the host, and be told as the name that nobody knows.
+    if "@" in f"{parsed.host or ''}{several['hosts'] if several else ''}{parsed.database or ''}":
+        raise UsageError(f"it has an @ too many; write {_FORM}, with %40 for an @ in the password")
+    unknown = [name for name in parsed.query if not _is_an_option(name)]
+    if unknown:
+        raise UsageError(f"Postgres' client has no option {', '.join(unknown)}; correct what stands behind the ?")
     if several:
         found = [host for host in hosts if host]
         names, ports = ((host["v6"] or host["name"] or "" for host in found), (host["port"] or "" for host in found))
         parsed = parsed.update_query_dict({"host": ",".join(names), "port": ",".join(ports)})
     return parsed.set(drivername="postgresql+psycopg")
+
+
+def _is_an_option(name: str) -> bool:
+    try:
+        make_conninfo(**{name: ""})
+    except (ProgrammingError, TypeError):
+        return False
+    return True
 
 
 def options_of(url: URL, ours: str) -> str:

@@ -45,11 +45,9 @@ class Vault:
             except (binascii.Error, ValueError):
                 good = False
             if not good:
-                raise UsageError(
-                    f"FEEDLINE_SECRET_KEYS: key {number} is not url-safe base64 of 32 bytes. Make one with: feedline settings --new-key"
-                )
+                raise UsageError(f"key {number} is not url-safe base64 of 32 bytes. Make one with: feedline settings --new-key")
         if not keys:
-            raise UsageError("FEEDLINE_SECRET_KEYS is empty. Make a key with: feedline settings --new-key")
+            raise UsageError("no key is given. Make one with: feedline settings --new-key")
         self._newest = Fernet(keys[0])
         self._fernet = MultiFernet([Fernet(key) for key in keys])
 

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from worker.database import sqlalchemy_url
 from worker.errors import UsageError
+from worker.logs import redacted
 from worker.secrets import Vault
 
 MIB: Final = 1024 * 1024
@@ -29,7 +30,13 @@ class Settings(BaseSettings):
     """One process's settings. Secrets do not print."""
 
     model_config = SettingsConfigDict(
-        env_prefix="FEEDLINE_", env_file=".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+        env_prefix="FEEDLINE_",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        str_strip_whitespace=True,  # a secret that was read from a file brings its line's end along
     )
 
     database_url: SecretStr = Field(description="URL of Postgres 14 or newer; several hosts with a comma between")
@@ -59,10 +66,10 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("log_level", mode="before")
+    @field_validator("log_format", "log_level", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
-        return value.lower() if isinstance(value, str) else value
+        return value.strip().lower() if isinstance(value, str) else value
 
     @field_validator("database_url")
     @classmethod
@@ -85,7 +92,7 @@ class Settings(BaseSettings):
     @field_validator("lwa_url", "sp_api_url")
     @classmethod
     def _is_http(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(("http://", "https://")):
+        if url is not None and not _is_http_url(url):
             raise ValueError("it is not an http(s) URL; write https://host/path")
         return url
 
@@ -96,6 +103,8 @@ class Settings(BaseSettings):
             return cls(**given)
         except ValidationError as error:
             raise UsageError("\n".join(_explained(error))) from None
+        except UnicodeDecodeError:
+            raise UsageError("The file .env is not UTF-8. Save it as UTF-8.") from None
 
     def vault(self) -> Vault:
         return Vault([key.get_secret_value() for key in self.secret_keys])
@@ -129,12 +138,21 @@ def _is_amqp_url(node: str) -> bool:
     return not any("@" in part for part in behind_the_host)
 
 
+def _is_http_url(url: str) -> bool:
+    """Whether there is a host to call. A name with a password is none: nobody would send it, and everybody would print it."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+    except ValueError:  # a port that is no number, a bracket that is not closed
+        return False
+
+
 def _refusing(check: Callable[[], object]) -> None:
     """Turn a UsageError of *check* into what pydantic gathers, so that every setting's fault is told at once."""
     try:
         check()
     except UsageError as error:
-        raise ValueError(str(error).removeprefix("FEEDLINE_SECRET_KEYS: ")) from None
+        raise ValueError(str(error)) from None
 
 
 def _explained(error: ValidationError) -> list[str]:
@@ -148,7 +166,7 @@ def _sentence(fault: ErrorDetails) -> str:
     name = f"FEEDLINE_{field.upper()}"
     meaning = f" ({about.description})" if about is not None else ""
     if fault["type"] == "missing":
-        return f"{name} is missing{meaning}."
+        return f"{name} is missing{meaning}. Set it in the environment or in .env."
     is_open = about is not None and "Secret" not in str(about.annotation) and isinstance(fault["input"], (str, int, float))
-    value = f" {fault['input']}" if is_open else ""
+    value = f" {redacted(fault['input'])}" if is_open else ""
     return f"{name}{value} is wrong: {fault['msg'].removeprefix('Value error, ')}{meaning}."

@@ -57,6 +57,7 @@ class Line(NamedTuple):
 
 def survey() -> Iterator[Line]:
     """Yield every setting as it is now, each with its own fault: one wrong setting does not hide the others."""
+    from worker.logs import redacted
     from worker.settings import Settings
 
     environment, dotenv = _sources()
@@ -68,7 +69,7 @@ def survey() -> Iterator[Line]:
         default = None if about.is_required() or about.default is None else str(about.default)
         yield Line(
             name=name,
-            value=(HIDDEN if secret else str(raw)) if raw is not None else default,
+            value=(HIDDEN if secret else str(redacted(raw))) if raw is not None else default,
             origin="environment" if field in environment else ".env" if field in dotenv else "default" if default is not None else "",
             default=default,
             required=about.is_required(),

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from pathlib import Path
 
 import pytest
 
@@ -74,6 +75,51 @@ def test_a_malformed_broker_url_is_one_sentence_without_its_password(feedline: F
     assert "it is not an AMQP URL" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert not any(part in done.stdout + done.stderr for part in ("marked/", "1234", "marked@", "'marked'"))
+
+
+@pytest.mark.requirement("R4")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FEEDLINE_DATABASE_URL", "postgresql://u:1234@marked@h/d"),
+        ("FEEDLINE_DATABASE_URL", "postgresql://u:1234@marked@h1,h2/d"),
+        ("FEEDLINE_DATABASE_URL", "postgresql://u:marked@h:x/d"),
+        ("FEEDLINE_DATABASE_URL", "postgresql://u:marked@h/d?nonsense=1"),
+        ("FEEDLINE_LWA_URL", "ftp://u:marked@h/"),
+        ("FEEDLINE_LWA_URL", "https://[h"),
+        ("FEEDLINE_LWA_URL", "https://"),
+        ("FEEDLINE_SP_API_URL", "https://h:99999/"),
+        ("FEEDLINE_SP_API_URL", "https://u:marked@h/"),
+    ],
+)
+@pytest.mark.parametrize("command", ["settings", "doctor", "status"])
+def test_a_malformed_url_is_one_sentence_with_its_name_and_without_its_password(
+    feedline: Feedline, command: str, name: str, value: str
+) -> None:
+    nobody = {"FEEDLINE_LWA_URL": "http://127.0.0.1:1/", "FEEDLINE_SP_API_URL": "http://127.0.0.1:1/"}
+    unreachable = {"FEEDLINE_DATABASE_URL": "postgresql://h:1@127.0.0.1:1/d", "FEEDLINE_AMQP_URL": "amqp://127.0.0.1:1/"}
+
+    done = feedline(command, settings={**MARKED, **nobody, **unreachable, name: value})
+
+    (said,) = [line for line in (done.stdout + done.stderr).splitlines() if f"{name} " in line and "is wrong: " in line]
+    assert done.returncode == (1 if command == "doctor" else 2)
+    assert said.count(name) == 1
+    assert "Traceback" not in done.stderr
+    assert not any(part in done.stdout + done.stderr for part in ("marked", "1234"))
+
+
+def test_space_around_a_value_is_none_of_its_own(feedline: Feedline) -> None:
+    done = feedline("settings", settings={name: f" {value}\n" for name, value in {**MARKED, "FEEDLINE_LOG_FORMAT": "JSON"}.items()})
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_dotenv_file_that_is_not_utf_8_is_one_sentence(feedline: Feedline, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"FEEDLINE_LWA_CLIENT_ID=caf\xe9\n")
+
+    done = feedline("status", settings=MARKED)
+
+    assert (done.returncode, done.stderr) == (2, "The file .env is not UTF-8. Save it as UTF-8.\n")
 
 
 def test_settings_that_are_missing_are_named_and_the_rest_is_listed(feedline: Feedline) -> None:
