@@ -12,6 +12,10 @@ _LOCK = 7_301_944
 """The advisory lock under which one upgrade runs at a time; any number will do, as long as nobody else uses it."""
 
 
+CONNECT_SECONDS = 5
+"""Left to itself, the system tries to reach a host that drops everything for two minutes."""
+
+
 def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", "schema:migrations")
@@ -32,7 +36,7 @@ def upgrade(url: str) -> tuple[str | None, str]:
 
     Two upgrades at once are harmless: the second waits for the first and finds nothing to do.
     """
-    engine = create_engine(sqlalchemy_url(url), hide_parameters=True)
+    engine = create_engine(sqlalchemy_url(url), hide_parameters=True, connect_args={"connect_timeout": CONNECT_SECONDS})
     try:
         with engine.connect() as connection:
             connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})

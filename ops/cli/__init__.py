@@ -6,6 +6,7 @@ failed, 2 wrong usage or settings, 130 interrupted.
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -13,7 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ops.cli.faults import sentence
-from worker.errors import FeedlineError
+from worker.errors import FeedlineError, UsageError
 
 
 class Entry(NamedTuple):
@@ -101,6 +102,7 @@ COMMANDS: Final = (
 def main() -> None:
     """Run `feedline` with the process's arguments, and exit."""
     try:
+        _refuse_what_is_no_text(sys.argv[1:])
         command().main(prog_name="feedline")
     except Exception as error:
         explanation = sentence(error)
@@ -127,7 +129,7 @@ _root = typer.Typer(
     rich_markup_mode=None,  # plain text: it can be searched, and rich stays out of `--help`
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Settings come from FEEDLINE_* variables or from .env; `feedline settings` lists them.",
+    epilog="Settings come from FEEDLINE_* variables or from .env; `feedline settings` lists them.\n\n\b\nExample:\n  feedline doctor",
 )
 
 
@@ -159,13 +161,15 @@ class _Imported(TyperCommand):
 
 
 def implementation(entry: Entry) -> TyperCommand | TyperGroup:
-    """Import the command *entry*. A function gets its example below its help; an app brings its commands' own."""
+    """Import the command *entry*, its example below its help. The commands of an app bring their own."""
     module, _, attribute = entry.implementation.partition(":")
     found = getattr(import_module(module), attribute)
     if isinstance(found, typer.Typer):
         found.rich_markup_mode = None
         found.info.name = entry.name
-        loaded: object = typer.main.get_group(found)
+        group = typer.main.get_group(found)
+        group.epilog = group.epilog or example(entry.example)
+        loaded: object = group
     else:
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
         alone.command(entry.name, epilog=example(entry.example))(found)
@@ -177,6 +181,13 @@ def implementation(entry: Entry) -> TyperCommand | TyperGroup:
 def example(line: str) -> str:
     """Return *line* as the epilog of a command's help: `@app.command(epilog=example("feedline db upgrade"))`."""
     return f"\b\nExample:\n  {line}"
+
+
+def _refuse_what_is_no_text(arguments: Sequence[str]) -> None:
+    """Raise UsageError for bytes that are no text: neither Postgres nor JSON could hold them."""
+    for number, argument in enumerate(arguments, 1):
+        if any("\ud800" <= character <= "\udfff" for character in argument):
+            raise UsageError(f"Argument {number} is not UTF-8. Say it in the encoding of your locale, best UTF-8.")
 
 
 def _leave(code: int) -> None:

@@ -63,9 +63,10 @@ def set_(
             found = connections.by_name(tx, connection)
         names = [each.name for each in ctx.amazon.search_product_types(found.seller, [])]
         if product_type not in names:
-            near = ", ".join(get_close_matches(product_type.upper(), names)) or "nothing alike"
+            near = ", ".join(get_close_matches(product_type.upper(), names))
+            but = f", but {near}" if near else ""
             how = f'feedline producttype search KEYWORD --connection "{connection}"'
-            raise FeedlineError(f"Amazon has no product type {product_type} there, but {near}. Search with: {how}")
+            raise FeedlineError(f"Amazon has no product type {product_type} there{but}. Search with: {how}")
         key = from_amazon(sku, found.settings.sku_prefix)
         with ctx.database.begin() as tx:
             before = set_by_hand(tx, found.id, key, product_type)

@@ -66,14 +66,18 @@ def full_type(given: str) -> str:
 
 @contextmanager
 def opened(file: str) -> Iterator[IO[bytes]]:
-    """Open *file*, which is read twice; standard input (`-`) is kept in a temporary file for that."""
+    """Open *file*, which is read twice; standard input (`-`) is kept in a temporary file for that. Raises: UsageError."""
     if file == "-":
         with tempfile.TemporaryFile() as kept:
             shutil.copyfileobj(sys.stdin.buffer, kept)
             kept.seek(0)
             yield kept
     else:
-        with open(file, "rb") as stream:  # noqa: PTH123  # as the user wrote it
+        try:
+            stream = open(file, "rb")  # noqa: PTH123, SIM115  # as the user wrote it; closed below
+        except OSError as error:
+            raise UsageError(f"{error.strerror}: {file}") from None
+        with stream:
             yield stream
 
 
@@ -161,7 +165,8 @@ def _send(urls: Sequence[str], events: Iterable[Numbered], count: int, *, as_jso
             try:
                 publisher.publish_events([numbered.event for numbered in batch], exchange=EXCHANGE, mandatory=True)
             except NotPublished as fault:
-                raise FeedlineError(f"{fault} {done:,} of {count:,} messages before these are confirmed.") from fault
+                before = f" {done:,} of {count:,} messages before these are confirmed." if done else ""
+                raise FeedlineError(f"{fault}{before}") from fault
             done += len(batch)
             advance(len(batch))
             if as_json:

@@ -11,7 +11,7 @@ import typer
 def simulator(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes any free one.")] = 9510,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any free one.")] = 9510,
     speed: Annotated[float, typer.Option(min=0.001, help="Virtual seconds per real second.")] = 1.0,
     seed: Annotated[int | None, typer.Option(help="Makes the faults that come by chance repeatable.")] = None,
     start: Annotated[str | None, typer.Option(help="Where the virtual clock starts (ISO 8601); default: now.")] = None,

@@ -82,6 +82,7 @@ def _prepare_database(url: str) -> None:
     from schema import migrate, partitions
     from worker.clock import Clock
     from worker.database import UNREACHABLE, Database, described
+    from worker.unreachable import why_postgres
 
     log, clock, never = structlog.get_logger(), Clock(), Event()
     patience = clock.monotonic() + DATABASE_PATIENCE_SECONDS
@@ -93,7 +94,7 @@ def _prepare_database(url: str) -> None:
                     fault = migrate.unfit(tx)
             except UNREACHABLE as error:
                 if clock.monotonic() > patience:
-                    raise FeedlineError(f"Postgres does not answer ({database!r}). Check FEEDLINE_DATABASE_URL.") from error
+                    raise FeedlineError(f"Postgres cannot be used ({why_postgres(error)}). Check FEEDLINE_DATABASE_URL.") from error
                 log.warning("worker_waits_for_database")
                 clock.wait(never, 2)
                 continue

@@ -19,6 +19,7 @@ from pika.exceptions import AMQPError
 from worker.broker.topology import EVENTS_EXCHANGE
 from worker.core.events import OutgoingEvent
 from worker.errors import FeedlineError
+from worker.unreachable import why_rabbitmq
 
 WINDOW: Final = 1_000
 """Messages under way without a confirm: enough to hide the round trip, few enough to bound what a broken line repeats."""
@@ -86,10 +87,11 @@ class Publisher:
             self._line = _Line(self._parameters)
             try:
                 self._line.opened.result(2 * CONNECT_SECONDS * len(self._parameters) + 1)
-            except (NotPublished, FutureTimeout):
+            except (NotPublished, FutureTimeout) as fault:
                 self._hang_up()
                 nodes = ", ".join(f"{node.host}:{node.port}" for node in self._parameters)
-                raise NotPublished(f"RabbitMQ cannot be reached at {nodes}.") from None
+                why = str(fault) or "no answer"
+                raise NotPublished(f"RabbitMQ cannot be used at {nodes} ({why}). Check FEEDLINE_AMQP_URL with: feedline doctor") from None
         return self._line
 
     def _hang_up(self) -> None:
@@ -203,7 +205,7 @@ class _Line:
     def _connected(self, result: object) -> None:
         self._is_connecting = False
         if not isinstance(result, SelectConnection):
-            self._ended("the connection could not be made")
+            self._ended(why_rabbitmq(result) if isinstance(result, BaseException) else "the connection could not be made")
             self._stop_soon()
             return
         self._connection = result
