@@ -220,7 +220,7 @@ def test_the_fleet_s_state_is_read_from_postgres(serve: Serve, declared: dict[st
     server = serve(declared)
 
     eventually(lambda: server.value("feedline_pending_changes", connection="runs", type="inventory") == 3)
-    assert server.value("feedline_pending_changes", connection="paused", type="inventory") is None
+    assert server.value("feedline_pending_changes", connection="paused", type="inventory") == 0
     assert server.value("feedline_held_changes", connection="paused", reason="connection_paused") == 2
     assert server.value("feedline_held_changes", connection="gone", reason="not_authorized") == 1
     assert server.value("feedline_held_changes", connection="runs", reason="quantity_unknown") == 1

@@ -117,6 +117,7 @@ def test_the_processes_of_an_instance_are_added_up(tmp_path: Path) -> None:
     assert values["feedline_acceptance_seconds_bucket", "60.0", "inventory"] == 4
     assert values["feedline_carrier_conflicts_total", "flxpoint"] == 4
     assert values["feedline_throttled_total", "getFeed"] == 2
+    assert values["feedline_throttled_total", "createFeed"] == 0, "a rate is right from the first 429 on"
     assert values[("feedline_leader",)] == 1
     assert values["feedline_actors_running", "cut_feed"] == 0
     assert values[("feedline_stage_seconds_count",)] == 2

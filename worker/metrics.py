@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from worker.core.quota import PUBLISHED
+
 
 class Kind(StrEnum):
     COUNTER = "counter"
@@ -163,6 +165,8 @@ def start_at_zero() -> None:
     for short_type in TYPES:
         _staged.labels(short_type)
         _acceptance.labels(short_type)
+    for operation in PUBLISHED:
+        _throttled.labels(operation)
 
 
 def short(message_type: str) -> str:

@@ -4,13 +4,14 @@ Counting a backlog of a million keys is an index-only scan of 0.3 s on a quiet t
 too long for a scrape, so whoever asks does it in the background (worker/exposition.py).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, text
 
 from worker.core.ids import day_of, first_of_day
-from worker.core.kinds import Kind
+from worker.core.kinds import FEED_TYPES, Kind
 from worker.store.quota import quota_left
 
 COUNT_MILLISECONDS: Final = 10_000
@@ -35,16 +36,26 @@ def read(engine: Engine) -> list[Reading]:
     """Return all gauges that Postgres knows. Raises SQLAlchemy's errors when it cannot be asked."""
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as tx:
         tx.execute(text(f"SET LOCAL statement_timeout = {COUNT_MILLISECONDS}; SET LOCAL max_parallel_workers_per_gather = 0"))
+        names = list(tx.execute(_NAMES).scalars())
         return [
-            *_waiting(tx),
-            *_oldest_waiting(tx),
+            *_waiting(tx, names),
+            *_oldest_waiting(tx, names),
             *_held(tx),
             *_feeds(tx),
-            *_oldest_feeds(tx),
+            *_oldest_feeds(tx, names),
             *_accounts(tx),
             *_orders(tx),
             *_outbox(tx),
         ]
+
+
+_NAMES: Final = text("SELECT name FROM connection")
+
+
+def _or_zero(name: str, connections: Sequence[str], second: Iterable[str], found: Mapping[tuple[str, str], float]) -> Iterator[Reading]:
+    """Yield a value for every connection, 0 where nothing was found: a line that is not there tells neither "all done" nor "not asked"."""
+    for labels in product(connections, second):
+        yield Reading(name, labels, found.get(labels, 0))
 
 
 # Only the kind `listings` is ever unlinked; key_unlinked does not hold the kind, and reading it would cost the whole row.
@@ -63,13 +74,15 @@ _WAITING: Final = text("""
      GROUP BY c.name, waiting.kind, held_for""")
 
 
-def _waiting(tx: Connection) -> Iterator[Reading]:
+def _waiting(tx: Connection, connections: Sequence[str]) -> Iterator[Reading]:
+    pending: dict[tuple[str, str], int] = {}
     held: dict[tuple[str, str], int] = {}
     for name, kind, changes, held_for in tx.execute(_WAITING):
         if held_for is None:
-            yield Reading("feedline_pending_changes", (name, TYPE_OF_KIND[Kind(kind)]), changes)
+            pending[name, TYPE_OF_KIND[Kind(kind)]] = changes
         else:
             held[name, held_for] = held.get((name, held_for), 0) + changes
+    yield from _or_zero("feedline_pending_changes", connections, TYPE_OF_KIND.values(), pending)
     for labels, changes in held.items():
         yield Reading("feedline_held_changes", labels, changes)
 
@@ -95,9 +108,10 @@ _OLDEST_WAITING: Final = text("""
      GROUP BY c.name, oldest.kind""")
 
 
-def _oldest_waiting(tx: Connection) -> Iterator[Reading]:
-    for name, kind, seconds in tx.execute(_OLDEST_WAITING, {"kinds": list(Kind)}):
-        yield Reading("feedline_oldest_pending_seconds", (name, TYPE_OF_KIND[Kind(kind)]), max(0.0, seconds))
+def _oldest_waiting(tx: Connection, connections: Sequence[str]) -> Iterator[Reading]:
+    rows = tx.execute(_OLDEST_WAITING, {"kinds": list(Kind)})
+    oldest = {(name, TYPE_OF_KIND[Kind(kind)]): max(0.0, seconds) for name, kind, seconds in rows}
+    yield from _or_zero("feedline_oldest_pending_seconds", connections, TYPE_OF_KIND.values(), oldest)
 
 
 _HELD: Final = text("""
@@ -132,9 +146,9 @@ _OLDEST_FEEDS: Final = text("""
      WHERE f.due_at IS NOT NULL GROUP BY c.name, f.feed_type""")
 
 
-def _oldest_feeds(tx: Connection) -> Iterator[Reading]:
-    for name, feed_type, seconds in tx.execute(_OLDEST_FEEDS):
-        yield Reading("feedline_oldest_unfinished_feed_seconds", (name, feed_type), max(0.0, seconds))
+def _oldest_feeds(tx: Connection, connections: Sequence[str]) -> Iterator[Reading]:
+    oldest = {(name, feed_type): max(0.0, seconds) for name, feed_type, seconds in tx.execute(_OLDEST_FEEDS)}
+    yield from _or_zero("feedline_oldest_unfinished_feed_seconds", connections, FEED_TYPES.values(), oldest)
 
 
 _ACCOUNTS: Final = text("""
