@@ -24,12 +24,13 @@ KINDS: Mapping[str, Kind] = {
         "A 5xx before any effect; body is json (Amazon's), html, message (an API gateway's) or empty.", ("status", "body")
     ),
     "drop_before": Kind("The connection is cut before any effect."),
-    "slow": Kind("The answer comes after so many real seconds; then all goes its way.", ("seconds",)),
+    "slow": Kind("Nothing happens for so many real seconds; then all goes its way.", ("seconds",)),
     "token_expired": Kind("403: the access token has expired, early."),
     "token_revoked": Kind("403: the access token is revoked, malformed or invalid."),
     "role_missing": Kind("403 with empty details: the application lacks the role for this operation."),
     # Any operation; after a handler ran.
     "error_after": Kind("A 5xx after the full effect: the feed exists, the listing is patched.", ("status", "body")),
+    "slow_after": Kind("The effect is there at once, and its answer comes after so many real seconds.", ("seconds",)),
     "drop_after": Kind("The connection is cut after the full effect, before a byte of the answer."),
     # Login with Amazon.
     "refresh_revoked": Kind("LWA 400 invalid_grant: the seller withdrew the authorisation."),

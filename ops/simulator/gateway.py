@@ -87,6 +87,8 @@ class Exchange:
         if (rule := self.strike("error_before")) is not None:
             return self.respond(broken(rule))
         made = answer()
+        if (slow := self.strike("slow_after")) is not None:
+            await asyncio.sleep(slow.seconds or 10)
         if self.strike("drop_after"):
             return self._cut()
         if (rule := self.strike("error_after")) is not None:

@@ -11,6 +11,7 @@ import urllib3
 
 from ops.simulator.control import Simulator, SimulatorError
 from ops.simulator.faults import KINDS, Faults, Rule
+from tests.eventually import eventually
 from tests.simulator.client import FEED_TYPE, Client, availability, patch
 
 PARTICIPATIONS = "/sellers/v1/marketplaceParticipations"
@@ -107,6 +108,18 @@ def test_a_slow_answer_outlasts_the_clients_timeout_and_has_its_effect(simulator
         client.http.request("GET", url, headers=headers, timeout=0.05)
 
     assert client.call("GET", PARTICIPATIONS).status == 200
+
+
+def test_an_answer_may_be_late_though_its_effect_is_there(simulator: Simulator, client: Client) -> None:
+    simulator.fault("slow_after", operation="createFeed", seconds=30)
+    body = {"feedType": FEED_TYPE, "marketplaceIds": [client.marketplace_id], "inputFeedDocumentId": client.upload(b"{}")}
+    headers = {"x-amz-access-token": client.token, "content-type": "application/json"}
+
+    with pytest.raises(urllib3.exceptions.ReadTimeoutError):
+        client.http.request("POST", simulator.url + FEEDS, body=json.dumps(body), headers=headers, timeout=0.05)
+
+    eventually(simulator.feeds)
+    assert simulator.calls("createFeed") == []
 
 
 @pytest.mark.parametrize(
