@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from tests.eventually import eventually
+from tests.steps.parcels import ORDER, OTHER_ORDER, amazon_has, line, packages, parcel, ship
 from tests.steps.shop import SELLER, Shop
 from worker.core.ids import FeedId
 from worker.core.kinds import Kind
 from worker.core.states import FeedState
-from worker.steps import cut, settle, submit
+from worker.steps import cut, reconcile, settle, submit
 
 SKUS = ("A", "B", "C", "D")
 THROTTLED = 429
@@ -274,6 +275,35 @@ def test_reports_of_other_applications_that_may_not_be_read_do_not_keep_a_lost_f
 
     assert stocked.words(ours) == ["accepted"]
     assert stocked.at_amazon("C")["quantity"] == 7
+
+
+def test_the_feed_of_a_call_that_is_under_way_is_not_taken_for_the_one_whose_answer_was_lost(open_shop: Callable[..., Shop]) -> None:
+    shop, other = open_shop(), open_shop()
+    shop.connect()
+    amazon_has(shop, ORDER, A=1)
+    amazon_has(shop, OTHER_ORDER, A=1)
+    shop.simulator.fault("drop_before", operation="createFeed")
+    (lost,) = ship(shop, parcel("T1", line()))
+    shop.run_until(lambda: shop.states() == ["cut"])
+    (slow,) = ship(shop, parcel("T2", line(), order=OTHER_ORDER))
+    shop.hands.cut(shop.feeds()[0]["connection_id"], Kind.SHIPMENTS)
+    first, second = (FeedId(feed["id"]) for feed in shop.feeds())
+    submit.submit(shop.ctx, first)
+    # Amazon has made the second feed, and takes its time to say so: to the first one's look it is a stranger.
+    shop.simulator.fault("slow_after", operation="createFeed", seconds=3)
+    waiting = Thread(target=submit.submit, args=(other.ctx, second))
+    waiting.start()
+    eventually(lambda: created(shop) == 1)
+
+    shop.execute("UPDATE feed SET due_at = now(), unclear_since = unclear_since - interval '1 hour' WHERE unclear_since IS NOT NULL")
+    reconcile.reconcile(shop.ctx, first)
+    looked_while_waiting = waiting.is_alive()
+    waiting.join(timeout=20)
+    shop.run()
+
+    assert looked_while_waiting
+    assert shop.words(lost, slow) == ["accepted", "accepted"]
+    assert [len(packages(shop, order)) for order in (ORDER, OTHER_ORDER)] == [1, 1]
 
 
 # --- quota and authorisation -------------------------------------------------------------------------------------------------

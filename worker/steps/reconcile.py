@@ -1,8 +1,8 @@
 """Reconcile: find out from Amazon whether a createFeed whose answer was lost has had its effect.
 
-Nothing of the lane is sent meanwhile. Amazon's list may lag, so that it is looked at twice; a feed of our type that we do
-not know is adopted when it is the only one, or when its report proves to be about ours. Source: Feeds API 2021-06-30,
-getFeeds; createFeed has no key that would make it repeatable.
+Nothing of the lane is cut meanwhile. Amazon's list may lag, so that it is looked at twice; a feed of our type that we do
+not know is adopted when it is the only one and no other call can have made it, or when its report proves to be about ours.
+Source: Feeds API 2021-06-30, getFeeds; createFeed has no key that would make it repeatable.
 """
 
 from collections.abc import Sequence
@@ -47,24 +47,24 @@ def reconcile(ctx: Context, feed_id: FeedId) -> None:
             feeds.unclear(tx, feed, look_in, "The worker that called createFeed ended without an answer.")
         return
     with given_back_on_failure(ctx, feed):
-        strangers = _strangers(ctx, feed, connection)
-        ours = _ours(ctx, feed, connection, strangers)
+        strangers, has_rivals = _strangers(ctx, feed, connection)
+        ours = strangers[0] if len(strangers) == 1 and not has_rivals else _proved(ctx, feed, connection, strangers)
         _conclude(ctx, feed, connection, strangers, ours)
 
 
-def _strangers(ctx: Context, feed: Feed, connection: Connection) -> list[AmazonFeed]:
-    """Return Amazon's feeds of this type since the lost call that are not known as ours."""
+def _strangers(ctx: Context, feed: Feed, connection: Connection) -> tuple[list[AmazonFeed], bool]:
+    """Return Amazon's feeds of this type since the lost call that are not known, and whether another call of ours may have made one."""
     since = (feed.submitted_at or feed.created_at) - CLOCK_MARGIN
     listed = [found for found in ctx.amazon.get_feeds(connection.seller, feed.feed_type, since) if found.created_time >= since]
     with ctx.database.begin() as tx:
+        # Asked first: the feed of a call that ends in between is known afterwards.
+        has_rivals = feeds.has_rivals(tx, connection.seller, feed)
         known = feeds.known_at_amazon(tx, connection.seller.account.id, [found.feed_id for found in listed])
-    return [found for found in listed if found.feed_id not in known]
+    return [found for found in listed if found.feed_id not in known], has_rivals
 
 
-def _ours(ctx: Context, feed: Feed, connection: Connection, strangers: Sequence[AmazonFeed]) -> AmazonFeed | None:
-    """Return the one stranger that is ours: the only one, or the one whose report is about our feed messages."""
-    if len(strangers) <= 1:
-        return strangers[0] if strangers else None
+def _proved(ctx: Context, feed: Feed, connection: Connection, strangers: Sequence[AmazonFeed]) -> AmazonFeed | None:
+    """Return the stranger whose report is about our feed messages. One that may not be read is another application's."""
     feed_format = FORMATS[Kind(feed.kind)]
     with ctx.database.begin() as tx:
         sent = {number: feed_format.amazon_name(key, connection.settings.sku_prefix) for number, key in feeds.keys(tx, feed.id).items()}

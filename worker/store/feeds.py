@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from worker.core.accounts import Seller
 from worker.core.ids import FeedId, identifier
 from worker.core.issues import Issue
 from worker.core.states import AT_AMAZON, UNSENT, FeedEvent, FeedState, after
@@ -300,6 +301,17 @@ def known_at_amazon(tx: Transaction, account_id: int, amazon_feed_ids: Sequence[
         (account_id, list(amazon_feed_ids)),
     )
     return {row[0] for row in rows}
+
+
+def has_rivals(tx: Transaction, seller: Seller, feed: Feed) -> bool:
+    """Whether another createFeed of that seller and type has no answer yet: Amazon may show its feed before we know that it is ours."""
+    return bool(
+        tx.exec_driver_sql(
+            "SELECT EXISTS (SELECT FROM feed f JOIN connection c ON c.id = f.connection_id WHERE c.account_id = %s "
+            "AND c.marketplace_id = %s AND f.feed_type = %s AND f.state = 'submitting' AND f.due_at IS NOT NULL AND f.id <> %s)",
+            (seller.account.id, seller.marketplace_id, feed.feed_type, feed.id),
+        ).scalar()
+    )
 
 
 def keys(tx: Transaction, feed_id: FeedId) -> dict[int, str]:
