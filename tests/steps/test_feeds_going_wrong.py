@@ -326,6 +326,23 @@ def test_a_call_that_is_throttled_is_made_later(stocked: Shop, operation: str) -
     assert created(stocked) == 1
 
 
+def test_behind_a_feed_that_waits_for_the_usage_plan_no_other_is_cut(stocked: Shop) -> None:
+    stocked.simulator.fault("throttle", operation="createFeed")
+    stocked.publish({"sku": "A", "quantity": 1})
+    stocked.run_until(lambda: stocked.states() == ["uploaded"])
+    stocked.publish({"sku": "B", "quantity": 1})
+    stocked.run_until(lambda: stocked.key("B")["linked"])
+    stocked.execute("UPDATE quota SET waiting_until = NULL, tokens = burst, recent = '{}'")
+
+    no_feed = cut.cut(stocked.ctx, stocked.feeds()[0]["connection_id"], Kind.LISTINGS)
+    stocked.hurry()
+    stocked.run()
+
+    assert no_feed is None
+    assert [feed["messages"] for feed in stocked.feeds()] == [1, 1]
+    assert [call["status"] for call in stocked.simulator.calls("createFeed")] == [THROTTLED, 202, 202]
+
+
 @pytest.mark.requirement("R13")
 def test_an_access_token_that_expires_early_is_renewed_and_the_call_repeated(stocked: Shop) -> None:
     stocked.simulator.fault("token_expired", operation="createFeed")

@@ -277,7 +277,7 @@ def blocked(tx: Transaction, connection_id: int, kind: str, stalled_after: timed
     return bool(
         tx.exec_driver_sql(
             "SELECT EXISTS (SELECT FROM feed WHERE connection_id = %s AND kind = %s AND due_at IS NOT NULL "
-            "AND (unclear_since IS NOT NULL AND state = 'submitting' OR state = ANY(%s::text[]) AND attempts > 0 "
+            "AND (unclear_since IS NOT NULL AND state = 'submitting' OR state = ANY(%s::text[]) AND (attempts > 0 OR lease IS NULL) "
             "OR state = ANY(%s::text[]) AND submitted_at < now() - %s))",
             (connection_id, kind, [str(state) for state in UNSENT], [str(state) for state in AT_AMAZON], stalled_after),
         ).scalar()
