@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from threading import Timer
 
 import pytest
 
@@ -13,6 +14,8 @@ from tests.tcp_proxy import TcpProxy
 from worker.core.accounts import Seller
 from worker.core.quota import Lease, operations_of_feed
 from worker.errors import Later, NotSent, Refused, Unclear
+from worker.secrets import Secret
+from worker.settings import MIB
 from worker.store import quota
 
 OpenProxy = Callable[[str], TcpProxy]
@@ -208,6 +211,20 @@ def test_an_upload_of_another_content_type_is_refused_and_the_url_is_not_told(wo
 
     assert (refused.value.status, refused.value.code) == (403, "SignatureDoesNotMatch")
     assert made.url.reveal() not in f"{refused.value} {refused.value!r} {vars(refused.value)}"
+
+
+def test_an_upload_outlasts_a_pause_of_the_network(worker: Worker, seller: Seller, simulator: Simulator, tcp_proxy: OpenProxy) -> None:
+    proxy = tcp_proxy(simulator.url)
+    made = worker.amazon.create_feed_document(seller, CONTENT_TYPE)
+    largest = document().ljust(10 * MIB)
+    proxy.hold()
+    healing = Timer(4, proxy.heal)
+    healing.start()
+
+    worker.amazon.upload(Secret(proxy.url(made.url.reveal())), largest, CONTENT_TYPE)
+
+    healing.join()
+    assert simulator.call_counts()["uploadDocument"] == {"200": 1}
 
 
 def test_an_upload_that_s3_fails_may_be_repeated(simulator: Simulator, worker: Worker, seller: Seller) -> None:

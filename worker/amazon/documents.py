@@ -20,7 +20,9 @@ from worker.errors import Refused, Unclear
 from worker.secrets import Secret
 from worker.settings import MIB
 
-TIMEOUT: Final = urllib3.Timeout(connect=3, read=60)
+TIMEOUT: Final = urllib3.Timeout(connect=20, read=60)
+"""urllib3 lets sending a body take as long as connecting: 10 MiB on a slow line, or to an S3 that pauses, need more than 3 s."""
+
 MOST_RESULT_BYTES: Final = 256 * MIB
 """Unpacked. 25,000 listings with offers and availability have about 40 MiB."""
 
