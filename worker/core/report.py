@@ -29,7 +29,7 @@ class Verdict(StrEnum):
 
 class _ReportIssue(msgspec.Struct, rename="camel", gc=False):
     message: str
-    severity: Severity = Severity.ERROR
+    severity: str = Severity.ERROR
     code: str | int | None = None
     message_id: int | None = None
     sku: str | None = None
@@ -38,7 +38,7 @@ class _ReportIssue(msgspec.Struct, rename="camel", gc=False):
 
 class _ItemIssue(msgspec.Struct, rename="camel", gc=False):
     message: str
-    severity: Severity = Severity.INFO
+    severity: str = Severity.INFO
     code: str | int | None = None
     attribute_names: list[str] = []
 
@@ -86,7 +86,8 @@ class Decision(NamedTuple):
 def read(document: bytes) -> Report:
     """Parse a report. Raises ValueError for bytes that are not one (cut off, HTML, another schema)."""
     try:
-        raw = msgspec.json.decode(document, type=_Report)
+        # Postgres has no place for NUL, in whatever text it stands.
+        raw = msgspec.json.decode(document.replace(rb"\u0000", rb"\ufffd"), type=_Report)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ValueError("The processing report cannot be read.") from error
     by_message: dict[int, list[Issue]] = {}
@@ -115,7 +116,15 @@ def read(document: bytes) -> Report:
 
 def _issue(found: _ReportIssue | _ItemIssue, attribute: str | None) -> Issue:
     code = "" if found.code is None else str(found.code)
-    return Issue(code=code, message=found.message, severity=found.severity, attribute=attribute, remedy=REMEDIES.get(code))
+    return Issue(code=code, message=found.message, severity=_severity(found.severity), attribute=attribute, remedy=REMEDIES.get(code))
+
+
+def _severity(told: str) -> Severity:
+    """Return *told* as one of ours. One that is new to us is a warning: whether its message was taken, the counters tell."""
+    return _SEVERITIES.get(told, Severity.WARNING)
+
+
+_SEVERITIES: Final[Mapping[str, Severity]] = {each.value: each for each in Severity}
 
 
 def is_about(report: Report, sent: Mapping[int, str], *, may_be_silent: bool = False) -> bool:
