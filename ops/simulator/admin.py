@@ -122,7 +122,7 @@ async def get_feed_result(world: World, http: HttpRequest) -> object:
 
 
 def _document(world: World, feed: Feed, document_id: str | None) -> Response:
-    document = world.documents.find(feed.account.seller_id, document_id or "")
+    document = world.documents.find(feed.account, document_id or "")
     if document is None or document.body is None:
         raise NotFound("no such document")
     return Response(document.plain(), media_type=document.content_type)

@@ -19,6 +19,7 @@ from xml.sax.saxutils import escape
 
 from ops.simulator.answers import Answer
 from ops.simulator.clock import Clock, exact_time
+from ops.simulator.quota import Account
 
 
 @dataclass(slots=True)
@@ -77,21 +78,21 @@ class Documents:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._documents: dict[tuple[str, str], Document] = {}
+        self._documents: dict[tuple[str, str, str], Document] = {}
         self._by_id: dict[str, Document] = {}
         self._permits: dict[str, Permit] = {}
 
-    def create(self, seller_id: str, region: str, content_type: str) -> Document:
+    def create(self, account: Account, content_type: str) -> Document:
         """An empty document with an id in the shape of Amazon's."""
-        document_id = f"amzn1.tortuga.4.{region.lower()}.{uuid.uuid4()}.T{secrets.token_hex(6).upper()}"
-        document = Document(document_id, seller_id, content_type)
-        self._documents[seller_id, document_id] = document
+        document_id = f"amzn1.tortuga.4.{account.region.lower()}.{uuid.uuid4()}.T{secrets.token_hex(6).upper()}"
+        document = Document(document_id, account.seller_id, content_type)
+        self._documents[account.seller_id, account.region, document_id] = document
         self._by_id[document_id] = document
         return document
 
-    def find(self, seller_id: str, document_id: str) -> Document | None:
-        """The seller's own document of that id; ids mean nothing to another seller."""
-        return self._documents.get((seller_id, document_id))
+    def find(self, account: Account, document_id: str) -> Document | None:
+        """The seller's own document of that id; ids mean nothing to another seller, nor in another region."""
+        return self._documents.get((account.seller_id, account.region, document_id))
 
     def owner(self, document_id: str) -> str | None:
         """Whose document that is."""

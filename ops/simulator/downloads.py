@@ -13,7 +13,7 @@ _ENCODING_HEADER = "enableContentEncodingUrlHeader"
 
 def answer(world: World, request: Request, id_name: str) -> Answer:
     """The URL of the document that the path parameter *id_name* names. Input documents can be read back, too."""
-    document = world.documents.find(request.account.seller_id, request.path[id_name])
+    document = world.documents.find(request.account, request.path[id_name])
     # Amazon's own client writes Python's True.
     asked = (request.one(_ENCODING_HEADER) or "false").lower()
     if asked not in {"true", "false"}:
@@ -35,7 +35,7 @@ def answer(world: World, request: Request, id_name: str) -> Answer:
 
 def _lying(world: World, document: Document, rule: Rule, request: Request) -> Document:
     """A twin of *document* whose bytes are gzip (rule.body) or plain, whatever the flag will say."""
-    twin = world.documents.create(request.account.seller_id, request.account.region, document.content_type)
+    twin = world.documents.create(request.account, document.content_type)
     if document.pieces is not None:
         twin.pieces = document.pieces
     else:

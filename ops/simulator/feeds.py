@@ -41,7 +41,7 @@ def create_feed_document(world: World, request: Request) -> Answer:
     content_type = request.json(invalid_parameters()).get("contentType")
     if not isinstance(content_type, str) or not content_type.strip():
         raise invalid_parameters()
-    document = world.documents.create(request.account.seller_id, request.account.region, content_type)
+    document = world.documents.create(request.account, content_type)
     url = world.documents.sign(request.base_url, document, "PUT", world.limits.url_seconds)
     return Answer(201, {"feedDocumentId": document.document_id, "url": url})
 
@@ -85,7 +85,7 @@ def _marketplace_ids(body: JsonObject, request: Request) -> list[str]:
 def _input_document(world: World, request: Request, body: JsonObject) -> Document:
     """The uploaded document. Amazon is also said to take one that is absent, and to end the feed FATAL."""
     document_id = body.get("inputFeedDocumentId")
-    document = world.documents.find(request.account.seller_id, document_id) if isinstance(document_id, str) else None
+    document = world.documents.find(request.account, document_id) if isinstance(document_id, str) else None
     if document is None or (document.body is None and world.limits.create_feed_without_upload == "refuse"):
         raise invalid_parameters()
     if document.times_used and world.faults.strike(

@@ -24,14 +24,14 @@ def process(world: World, report: Report) -> FeedStatus:
     fatal = report.faults.get("report_fatal")
     if fatal is not None:
         if fatal.report:
-            document = world.documents.create(report.account.seller_id, report.account.region, "text/plain")
+            document = world.documents.create(report.account, "text/plain")
             document.body = _REASON
             report.document_id = document.document_id
         return FeedStatus.FATAL
     contents = _contents(world, report)
     if contents.is_empty and world.limits.empty_report == "cancelled":
         return FeedStatus.CANCELLED
-    document = world.documents.create(report.account.seller_id, report.account.region, contents.content_type)
+    document = world.documents.create(report.account, contents.content_type)
     document.pieces, document.is_gzip = contents.pieces, contents.rules.compress
     report.document_id = document.document_id
     return FeedStatus.DONE

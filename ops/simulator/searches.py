@@ -22,7 +22,7 @@ _MAX_FILTERS = 10
 _PAGE_SIZE = 10
 _MAX_PAGE_SIZE = 100
 _RETENTION_SECONDS = 90 * 86400
-_BESIDE_TYPES = ("processingStatuses", "pageSize", "createdSince", "createdUntil")
+_BESIDE_TYPES = ("processingStatuses", "marketplaceIds", "pageSize", "createdSince", "createdUntil")
 
 
 class Job(Protocol):

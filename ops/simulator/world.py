@@ -83,7 +83,7 @@ class World:
         return 0 if processor is None else processor.count(self._input(feed))
 
     def _input(self, feed: Feed) -> bytes:
-        document = self.documents.find(feed.account.seller_id, feed.document_id)
+        document = self.documents.find(feed.account, feed.document_id)
         return b"" if document is None else document.plain()
 
     def _process(self, feed: Feed, ends_at: float) -> FeedStatus:
@@ -106,12 +106,12 @@ class World:
         feed.accepted, feed.invalid = processed.accepted, processed.invalid
         if processed.report is not None and "no_result_document" not in feed.faults:
             feed.result_document_id = self._keep_result(feed, processed.report, processor.report_type)
-        if (document := self.documents.find(feed.account.seller_id, feed.document_id)) is not None:
+        if (document := self.documents.find(feed.account, feed.document_id)) is not None:
             document.archive()
         return FeedStatus(processed.status)
 
     def _keep_result(self, feed: Feed, report: bytes, content_type: str) -> str:
-        document = self.documents.create(feed.account.seller_id, feed.account.region, content_type)
+        document = self.documents.create(feed.account, content_type)
         document.is_gzip = self.limits.compress_results
         document.body = gzip.compress(report, compresslevel=1, mtime=0) if document.is_gzip else report
         return document.document_id

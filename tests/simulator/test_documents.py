@@ -1,7 +1,7 @@
 import gzip
 
 from ops.simulator.control import Simulator
-from tests.simulator.client import Client, availability, patch
+from tests.simulator.client import GERMANY, Client, availability, patch
 
 
 def test_the_content_type_is_compared_character_by_character(client: Client) -> None:
@@ -83,6 +83,17 @@ def test_a_document_means_nothing_to_another_seller(client: Client, other: Clien
 
     assert other.call("GET", f"/feeds/2021-06-30/documents/{document_id}").status == 404
     assert other.create_feed(document_id).status == 400
+
+
+def test_a_document_means_nothing_in_another_region(simulator: Simulator, client: Client) -> None:
+    document_id = client.upload(b"{}")
+    in_europe = Client(simulator, simulator.register_seller(client.seller_id, (GERMANY,), refresh_token="Atzr|europe"), GERMANY)
+    assert in_europe.log_in().status == 200
+
+    answers = [in_europe.call("GET", f"/feeds/2021-06-30/documents/{document_id}"), in_europe.create_feed(document_id)]
+    in_europe.http.clear()
+
+    assert [answer.status for answer in answers] == [404, 400]
 
 
 def test_documents_of_any_content_type_can_be_created(client: Client) -> None:
