@@ -5,6 +5,8 @@ Decides nothing else. A wake-up that is lost is sent again, one that comes twice
 
 from typing import Final, Protocol
 
+import structlog
+
 from worker.context import Context
 from worker.core.ids import FeedId
 from worker.core.kinds import Kind
@@ -12,7 +14,9 @@ from worker.core.states import FeedState
 from worker.steps import keep_house, schedule
 from worker.steps.link import lease_name
 from worker.steps.run import RUN_STEPS
-from worker.store import feeds, lanes, leases, listings, outbox, runs, tokens
+from worker.store import feeds, lanes, leases, listings, outbox, runs, tokens, wall_clock
+
+log = structlog.get_logger()
 
 AGAIN_SECONDS: Final = 10
 """After so long a wake-up counts as lost. Whoever acts on it keeps the lease for longer."""
@@ -41,6 +45,7 @@ class Wake(Protocol):
 def conduct(ctx: Context, wake: Wake) -> None:
     """Look once for due work, and send a wake-up for each piece of it."""
     settings = ctx.settings
+    _mind_the_clock(ctx)
     schedule.tick(ctx, list(RUN_STEPS))
     with ctx.database.begin() as tx:
         due_feeds = feeds.dispatch_due(tx, at_most=FEEDS_PER_TICK, every_seconds=AGAIN_SECONDS)
@@ -66,3 +71,15 @@ def conduct(ctx: Context, wake: Wake) -> None:
         wake.announce()
     if to_keep_house:
         wake.keep_house()
+
+
+def _mind_the_clock(ctx: Context) -> None:
+    """Where Postgres' clock was set back, let nobody wait for so much longer."""
+    with ctx.database.begin() as tx:
+        back = wall_clock.note(tx)
+    if back is None:
+        return
+    log.warning("clock_set_back", seconds=round(back.total_seconds()))
+    for waits in wall_clock.WAITS:
+        with ctx.database.begin() as tx:
+            wall_clock.shorten(tx, waits, back)
