@@ -326,6 +326,26 @@ def test_a_call_that_is_throttled_is_made_later(stocked: Shop, operation: str) -
     assert created(stocked) == 1
 
 
+def test_the_search_goes_on_where_the_usage_plan_leaves_one_report_at_a_time(stocked: Shop) -> None:
+    stocked.simulator.set_limits(show_rate_header=False)
+    stocked.simulator.fault("drop_before", operation="createFeed", skip=2)
+    for sku in ("A", "B"):  # two feeds of another application
+        stocked.publish({"sku": sku, "quantity": 1})
+        stocked.run()
+    stocked.execute("UPDATE feed SET amazon_feed_id = 'forgotten ' || id")
+    stocked.publish({"sku": "C", "quantity": 7})
+    stocked.run_until(lambda: stocked.states()[2:] == ["submitting"] and stocked.feeds()[2]["unclear_since"])
+    read_before = len(stocked.simulator.calls("getFeedDocument"))
+
+    for _ in range(2):
+        stocked.execute("UPDATE feed SET looks = 1, due_at = now() WHERE state = 'submitting'")
+        stocked.execute("UPDATE quota SET tokens = 1 WHERE operation = 'getFeedDocument'")
+        reconcile.reconcile(stocked.ctx, FeedId(stocked.feeds()[2]["id"]))
+
+    assert stocked.states() == ["settled", "settled", "uploaded"]
+    assert len(stocked.simulator.calls("getFeedDocument")) == read_before + 2
+
+
 def test_behind_a_feed_that_waits_for_the_usage_plan_no_other_is_cut(stocked: Shop) -> None:
     stocked.simulator.fault("throttle", operation="createFeed")
     stocked.publish({"sku": "A", "quantity": 1})

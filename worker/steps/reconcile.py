@@ -64,22 +64,28 @@ def _strangers(ctx: Context, feed: Feed, connection: Connection) -> tuple[list[A
 
 
 def _proved(ctx: Context, feed: Feed, connection: Connection, strangers: Sequence[AmazonFeed]) -> AmazonFeed | None:
-    """Return the stranger whose report is about our feed messages. One that may not be read is another application's."""
+    """Return the stranger whose report is about our feed messages. One that may not be read is another application's.
+
+    What was ruled out stays so: the usage plan may leave one report at a time, and would else always go into the same one.
+    """
     feed_format = FORMATS[Kind(feed.kind)]
     with ctx.database.begin() as tx:
         sent = {number: feed_format.amazon_name(key, connection.settings.sku_prefix) for number, key in feeds.keys(tx, feed.id).items()}
     for stranger in strangers:
-        if stranger.result_feed_document_id is not None:
-            try:
-                read = feed_format.read(ctx.amazon.get_result(connection.seller, stranger.result_feed_document_id))
-            except ValueError:
-                continue
-            except Refused as refused:
-                if refused.operation != "getFeedDocument":
-                    raise  # only the presigned URL is not good any more
-                continue  # another application's report, which we may not read
-            if report.is_about(read, sent):
-                return stranger
+        if stranger.result_feed_document_id is None or stranger.feed_id in feed.ruled_out:
+            continue
+        try:
+            read = feed_format.read(ctx.amazon.get_result(connection.seller, stranger.result_feed_document_id))
+        except ValueError:
+            read = None
+        except Refused as refused:
+            if refused.operation != "getFeedDocument":
+                raise  # only the presigned URL is not good any more
+            read = None
+        if read is not None and report.is_about(read, sent):
+            return stranger
+        with ctx.database.begin() as tx:
+            feeds.rule_out(tx, feed, stranger.feed_id)
     return None
 
 

@@ -41,6 +41,7 @@ class Feed(msgspec.Struct):
     submitted_at: datetime | None
     unclear_since: datetime | None
     looks: int
+    ruled_out: list[str]
     amazon_feed_id: str | None
     result_document_id: str | None
     fulfillment_channel: str | None
@@ -50,7 +51,7 @@ class Feed(msgspec.Struct):
 
 _COLUMNS: Final = (
     "id, connection_id, kind, feed_type, state, split_id, messages, first_message_id, created_at, attempts, lease, amazon_document_id, "
-    "upload_url, submitted_at, unclear_since, looks, amazon_feed_id, result_document_id, fulfillment_channel, now()"
+    "upload_url, submitted_at, unclear_since, looks, ruled_out, amazon_feed_id, result_document_id, fulfillment_channel, now()"
 )
 
 
@@ -245,6 +246,11 @@ def looked(tx: Transaction, feed: Feed, *, since_unclear: timedelta | None, from
         "due_at = coalesce(unclear_since + %s::interval, now() + %s::interval) WHERE id = %s AND state = %s",
         (since_unclear, from_now, feed.id, feed.state),
     )
+
+
+def rule_out(tx: Transaction, feed: Feed, amazon_feed_id: str) -> None:
+    """Note that a feed of Amazon's is not *feed*, whose answer was lost."""
+    tx.exec_driver_sql("UPDATE feed SET ruled_out = array_append(ruled_out, %s) WHERE id = %s", (amazon_feed_id, feed.id))
 
 
 def _tell(tx: Transaction, feed_id: FeedId, state: FeedState, note: str | None) -> None:

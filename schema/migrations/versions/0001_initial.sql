@@ -169,6 +169,7 @@ CREATE TABLE feed (
     submitted_at         timestamptz,          -- when createFeed was called
     unclear_since        timestamptz,          -- createFeed's answer was lost
     looks                integer NOT NULL DEFAULT 0,
+    ruled_out            text[] NOT NULL DEFAULT '{}', -- feeds of Amazon's that were not this one: their reports are not read again
     amazon_feed_id       text,
     result_document_id   text,
     report               bytea,                -- gzip of Amazon's processing report
