@@ -306,6 +306,21 @@ def test_the_feed_of_a_call_that_is_under_way_is_not_taken_for_the_one_whose_ans
     assert [len(packages(shop, order)) for order in (ORDER, OTHER_ORDER)] == [1, 1]
 
 
+def test_a_sku_that_amazon_refuses_to_be_asked_about_holds_up_no_other(stocked: Shop) -> None:
+    stocked.lists("A,B")  # is asked for alone
+    fault = stocked.simulator.fault("error_before", operation="getListingsItem", status=400, count="always")
+    (odd,) = stocked.publish({"sku": "A,B", "quantity": 5})
+    sent = publish_all(stocked)
+    stocked.run_until(lambda: "None" not in stocked.words(*sent))
+    meanwhile = stocked.words(odd)
+
+    stocked.simulator.clear_faults(fault)
+    stocked.run_until(lambda: stocked.words(odd) != ["None"], meanwhile=stocked.hurry)
+
+    assert meanwhile == ["None"]
+    assert stocked.words(odd, *sent) == ["accepted"] * 5
+
+
 # --- quota and authorisation -------------------------------------------------------------------------------------------------
 
 

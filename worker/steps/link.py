@@ -4,8 +4,10 @@ In bulk, the most urgent first; changes of SKUs that are linked already do not w
 listing may be on its way to us by another queue: it is refused when it has lingered, as long as it may wait for company.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
+from http import HTTPStatus
 from threading import Event
 from typing import Final
 
@@ -16,11 +18,12 @@ from worker.context import Context
 from worker.core import coalescing
 from worker.core.coalescing import Change
 from worker.core.connections import Connection, from_amazon, to_amazon
+from worker.core.cutting import halves
 from worker.core.facets import LISTING
 from worker.core.issues import issue
 from worker.core.kinds import Kind
 from worker.core.outcomes import Fate, Outcome, Settled
-from worker.errors import AmazonError, Later
+from worker.errors import AmazonError, Later, Refused
 from worker.store import connections, imported_listings, keys, lanes, leases, listings, outcomes, shipments
 from worker.store.flights import FALLBACK_PRODUCT_TYPE
 from worker.store.listings import Linked
@@ -70,16 +73,28 @@ def link(ctx: Context, connection_id: int, stopping: Event) -> None:
 
 
 def _take_round(ctx: Context, connection: Connection, waiting: Sequence[str], until: float) -> None:
-    """Ask about *waiting*, and write what was found. No call begins after *until*: the lease must not end under a slow Amazon."""
+    """Ask about *waiting*, and write what was found. No call begins after *until*: the lease must not end under a slow Amazon.
+
+    A page that Amazon refuses is asked for in halves: a SKU that it does not want to hear of waits, and no other with it.
+    """
     asked: list[str] = []
     found: list[Linked] = []
+    refused: Refused | None = None
+    pages = deque(list(waiting[start : start + SKUS_PER_CALL]) for start in range(0, len(waiting), SKUS_PER_CALL))
     try:
-        for start in range(0, len(waiting), SKUS_PER_CALL):
-            if asked and ctx.clock.monotonic() >= until:
-                break
-            page = waiting[start : start + SKUS_PER_CALL]
-            found += _ask(ctx, connection, page)
-            asked += page
+        while pages and not ((asked or refused) and ctx.clock.monotonic() >= until):
+            page = pages.popleft()
+            try:
+                found += _ask(ctx, connection, page)
+            except Refused as error:
+                if error.status == HTTPStatus.FORBIDDEN:
+                    raise
+                refused = error
+                pages.extendleft(reversed(list(halves(page))))
+            else:
+                asked += page
+        if refused is not None and not asked:
+            raise refused
     finally:
         # What the calls before a failed one found is no less true.
         if asked:
