@@ -1,5 +1,6 @@
 """Feeds that go wrong at Amazon or on the way: no message is lost, none sent twice, none rejected for another's fault."""
 
+import json
 from collections.abc import Callable
 from threading import Thread
 from typing import Any
@@ -8,11 +9,12 @@ import pytest
 
 from tests.eventually import eventually
 from tests.steps.parcels import ORDER, OTHER_ORDER, amazon_has, line, packages, parcel, ship
-from tests.steps.shop import SELLER, Shop
+from tests.steps.shop import NAME, SELLER, Shop
 from worker.core.ids import FeedId
 from worker.core.kinds import Kind
 from worker.core.states import FeedState
 from worker.steps import cut, reconcile, settle, submit
+from worker.store import connections
 
 SKUS = ("A", "B", "C", "D")
 THROTTLED = 429
@@ -359,6 +361,31 @@ def test_the_search_goes_on_where_the_usage_plan_leaves_one_report_at_a_time(sto
 
     assert stocked.states() == ["settled", "settled", "uploaded"]
     assert len(stocked.simulator.calls("getFeedDocument")) == read_before + 2
+
+
+def test_the_search_does_not_wait_for_what_others_send_long_after(stocked: Shop) -> None:
+    stocked.simulator.fault("feed_stuck_in_progress", count=2)
+    stocked.simulator.fault("drop_before", operation="createFeed")
+    stocked.publish({"sku": "A", "quantity": 1})
+    stocked.run_until(lambda: stocked.states() == ["submitting"] and stocked.feeds()[0]["unclear_since"])
+    stocked.execute("UPDATE feed SET looks = 1, due_at = now(), unclear_since = unclear_since - interval '1 hour'")
+    send_beside_feedline(stocked, "B")
+    send_beside_feedline(stocked, "C")
+
+    reconcile.reconcile(stocked.ctx, FeedId(stocked.feeds()[0]["id"]))
+
+    assert stocked.states() == ["uploaded"]
+
+
+def send_beside_feedline(shop: Shop, sku: str) -> None:
+    """Send a listings feed as another application of the seller does."""
+    with shop.ctx.database.begin() as tx:
+        seller = connections.by_name(tx, NAME).seller
+    message = {"messageId": 1, "sku": sku, "operationType": "DELETE"}
+    feed = {"header": {"sellerId": SELLER, "version": "2.0"}, "messages": [message]}
+    document = shop.ctx.amazon.create_feed_document(seller, "application/json; charset=UTF-8")
+    shop.ctx.amazon.upload(document.url, json.dumps(feed).encode(), "application/json; charset=UTF-8")
+    shop.ctx.amazon.create_feed(seller, "JSON_LISTINGS_FEED", document.feed_document_id)
 
 
 def test_behind_a_feed_that_waits_for_the_usage_plan_no_other_is_cut(stocked: Shop) -> None:

@@ -31,7 +31,7 @@ UNDER_WAY: Final = frozenset({"IN_QUEUE", "IN_PROGRESS"})
 """Amazon's processingStatus of a feed whose report is still to come."""
 
 CLOCK_MARGIN: Final = timedelta(minutes=2)
-"""How far Amazon's clock may be behind ours without its feed being overlooked."""
+"""How far Amazon's clock may differ from ours without a feed of its being overlooked, or waited for in vain."""
 
 
 def reconcile(ctx: Context, feed_id: FeedId) -> None:
@@ -96,12 +96,16 @@ def _conclude(ctx: Context, feed: Feed, connection: Connection, strangers: Seque
             note = f"Found at Amazon as {ours.feed_id} after createFeed's answer was lost."
             feeds.move(tx, feed, FeedEvent.AMAZON_ACCEPTED, due_in=poll_after(0, poll), note=note, amazon_feed_id=ours.feed_id, lease=None)
             log.info("feed_adopted", feed_id=feed.id, connection=connection.name, amazon_feed_id=ours.feed_id)
-        elif any(
-            stranger.result_feed_document_id is None and stranger.processing_status in UNDER_WAY for stranger in strangers
-        ) or feed.looks + 1 < len(LOOKS):
+        elif feed.looks + 1 < len(LOOKS) or any(_may_prove_ours(stranger, feed) for stranger in strangers):
             again = look_after(feed.looks + 1, poll) if feed.looks + 1 < len(LOOKS) else None
             feeds.looked(tx, feed, since_unclear=again, from_now=poll_after(feed.looks, poll))
         else:
             note = "Amazon does not have it: sent again."
             feeds.move(tx, feed, FeedEvent.NOT_FOUND_AT_AMAZON, note=note, unclear_since=None, looks=0, lease=None)
             log.info("feed_not_found_at_amazon", feed_id=feed.id, connection=connection.name)
+
+
+def _may_prove_ours(stranger: AmazonFeed, feed: Feed) -> bool:
+    """Whether a report is to come that may be ours. Of what was made since, by others who send feed after feed, none is."""
+    is_late = feed.unclear_since is not None and stranger.created_time > feed.unclear_since + CLOCK_MARGIN
+    return stranger.result_feed_document_id is None and stranger.processing_status in UNDER_WAY and not is_late
