@@ -5,6 +5,7 @@ Source: Listings Items API 2021-08-01, and the listings feed, whose messages mea
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,6 +17,7 @@ from ops.simulator.identifiers import common_form
 from ops.simulator.limits import Limits
 from ops.simulator.marketplaces import Marketplace
 from ops.simulator.matching import ASIN, CODES, IDENTIFIER, Match, invented_asin, match, not_enough
+from ops.simulator.patches import selectors_of
 from ops.simulator.product_type_names import GENERIC, is_known
 from ops.simulator.products import Product, Products
 
@@ -129,13 +131,22 @@ def _read_instances(shelf: Shelf, submission: Submission, op: str, name: str, va
         text = f"The attribute '{name}' does not have enough values. The required minimum is '1' value(s)."
         issues.append(Issue("99022", text, attribute=name))
         return
-    if op != "delete":
+    if op == "delete":
+        issues.extend(_unselected(name, given))
+    else:
         issues.extend(judge(name, instances, Scene(shelf.marketplace, is_merge=op == "merge")))
     if submission.is_offer_only and name in PLAIN and name not in SALES_TERMS:
         if shelf.limits.facts_in_an_offer == "refuse":
             issues.append(Issue("90000900", f"The attributes are invalid: '{name}' is no attribute of an offer.", attribute=name))
         return
     submission.patches.append(Patch(op, name, instances))
+
+
+def _unselected(name: str, given: Iterable[Json]) -> list[Issue]:
+    """An attribute cannot be deleted by its name alone: every instance names a selector."""
+    selectors = selectors_of(name)
+    is_named = all(isinstance(instance, dict) and not instance.keys().isdisjoint(selectors) for instance in given)
+    return [] if is_named else [required(selectors[0], name)]
 
 
 def _missing(submission: Submission, item: Item | None) -> list[Issue]:

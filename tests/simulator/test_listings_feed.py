@@ -128,6 +128,8 @@ BAD_PATCHES: tuple[tuple[str, dict[str, Any], str, str | None], ...] = (
     ("unknown attribute", {"op": "replace", "path": "/attributes/colour", "value": [{"value": "red"}]}, "90000900", "colour"),
     ("no instance", {"op": "replace", "path": "/attributes/item_name", "value": []}, "99022", "item_name"),
     ("no value", {"op": "replace", "path": "/attributes/item_name"}, "4002008", "item_name"),
+    ("a deletion by name alone", {"op": "delete", "path": "/attributes/fulfillment_availability", "value": [{}]}, "90220",
+     "fulfillment_availability.fulfillment_channel_code"),
 )  # fmt: skip
 
 
