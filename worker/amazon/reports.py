@@ -33,7 +33,6 @@ class AmazonReport(msgspec.Struct, frozen=True, rename="camel"):
     """What Amazon shows of a report. `processing_status`: IN_QUEUE, IN_PROGRESS, DONE, CANCELLED, FATAL, or one that is yet unknown."""
 
     report_id: str
-    report_type: str
     processing_status: str
     created_time: datetime
     report_document_id: str | None = None
