@@ -235,7 +235,12 @@ def test_a_body_over_one_mebibyte_is_refused_and_its_identity_read() -> None:
 @pytest.mark.requirement("R124")
 @pytest.mark.parametrize("content_type", [STRUCTURED, BATCH, None])
 def test_a_body_of_millions_of_small_values_is_refused_as_one(content_type: str | None) -> None:
-    for body in (b"[" + b"1," * 500_000 + b"1]", b"[" + b"1," * 6_000_000 + b"1]", b'{"id": "1", "a": [' + b"1," * 6_000_000 + b"1]}"):
+    for body in (
+        b"[" + b"1," * 500_000 + b"1]",
+        b"[" + b"1," * 6_000_000 + b"1]",
+        b"[" * 6_000_000,
+        b'{"id": "1", "a": [' + b"1," * 6_000_000 + b"1]}",
+    ):
         [only] = decode(Delivery("feedline.inventory", body, content_type))
 
         assert isinstance(only, Refused)

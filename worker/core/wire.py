@@ -25,8 +25,8 @@ MOST_BYTES_LOOKED_AT: Final = 16 * MOST_BYTES
 MOST_EVENTS: Final = 10_000
 """Events of a batch. A body that is taken holds some 7,000 of the shortest; of `[1,1,1...]` it would make 500,000 refused deliveries."""
 
-_MOST_COMMAS_OF_AN_EVENT: Final = 64
-"""Beyond so many the elements of an oversized batch are not even parted: 16 MiB could hold eight million."""
+_MOST_MARKS_OF_AN_EVENT: Final = 64
+"""Commas and brackets. Beyond so many the elements of an oversized batch are not even parted: 16 MiB could hold sixteen million."""
 
 STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
@@ -236,7 +236,7 @@ def _too_large(delivery: Delivery, content_type: str | None) -> list[Event | Ref
     if attributes is not None:
         return [_refused([fault], attributes, glimpse.data(body), body, content_type)]
     if kind == BATCH or (kind in ("", "application/json") and _is_array(body)):
-        if body.count(b",") > MOST_EVENTS * _MOST_COMMAS_OF_AN_EVENT:
+        if sum(map(body.count, (b",", b"[", b"{"))) > MOST_EVENTS * _MOST_MARKS_OF_AN_EVENT:
             return [_refused([fault], {}, msgspec.UNSET, body, content_type)]
         try:
             parts = wire_json.elements(body)
