@@ -32,6 +32,14 @@ def test_what_waits_and_what_does_not_go_is_shown_too() -> None:
     assert payload(Kind.LISTINGS, Key(None, {}, {}), Rendered()) == ["skipped, nothing_to_send"]
 
 
+def test_a_listing_that_waits_is_shown_without_our_own_digest_of_it() -> None:
+    listing = {"operation": "PARTIAL_UPDATE", "attributes": {}, "digest": "b3c9d13d"}
+
+    lines = payload(Kind.LISTINGS, _key(listing=listing), Rendered(held=Reason.QUANTITY_UNKNOWN))
+
+    assert lines == ["listing: held, quantity_unknown", "{", '  "operation": "PARTIAL_UPDATE",', '  "attributes": {}', "}"]
+
+
 def test_equal_payloads_have_no_difference_and_others_a_unified_one() -> None:
     assert difference(["a", "b"], ["a", "b"], names=("old", "new")) == []
     assert difference(["a", "b"], ["a", "c"], names=("old", "new")) == ["--- old", "+++ new", "@@ -1,2 +1,2 @@", " a", "-b", "+c"]

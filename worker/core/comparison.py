@@ -9,7 +9,8 @@ from typing import Final
 
 import msgspec
 
-from worker.core.coalescing import Key
+from worker.core.coalescing import Key, undigested
+from worker.core.facets import LISTING
 from worker.core.feed_formats import FORMATS
 from worker.core.issues import Issue
 from worker.core.json import encode
@@ -29,7 +30,9 @@ def payload(kind: Kind, key: Key, rendered: Rendered) -> list[str]:
     lines += [f"{facet}: {fate.outcome}, {fate.reason}" for facet, fate in sorted(rendered.dropped.items())]
     for facet in sorted(facets.keys() - going - rendered.dropped.keys()):
         lines.append(f"{facet}: held, {rendered.held}")
-        lines += _json(encode(facets[facet].value.value)).splitlines()
+        value = facets[facet].value
+        shown = undigested(value) if facet == LISTING and not value.cleared else value
+        lines += _json(encode(shown.value)).splitlines()
     return lines or [f"skipped, {Reason.NOTHING_TO_SEND}"]
 
 
