@@ -111,7 +111,7 @@ def test_a_slow_answer_outlasts_the_clients_timeout_and_has_its_effect(simulator
 
 
 def test_an_answer_may_be_late_though_its_effect_is_there(simulator: Simulator, client: Client) -> None:
-    simulator.fault("slow_after", operation="createFeed", seconds=30)
+    simulator.fault("slow_after", operation="createFeed", seconds=5)
     body = {"feedType": FEED_TYPE, "marketplaceIds": [client.marketplace_id], "inputFeedDocumentId": client.upload(b"{}")}
     headers = {"x-amz-access-token": client.token, "content-type": "application/json"}
 
