@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="FEEDLINE_",
         env_file=".env",
-        env_file_encoding="utf-8",
+        env_file_encoding="utf-8-sig",  # Windows editors put a mark in front
         env_ignore_empty=True,
         extra="ignore",
         hide_input_in_errors=True,

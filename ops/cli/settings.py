@@ -90,7 +90,7 @@ def unknown_variables() -> list[str]:
 
     known = {f"FEEDLINE_{field.upper()}" for field in Settings.model_fields}
     file = Path(".env")
-    named = {*os.environ, *(dotenv_values(file) if file.is_file() else ())}
+    named = {*os.environ, *(dotenv_values(file, encoding="utf-8-sig") if file.is_file() else ())}
     return sorted(name for name in named if name.upper().startswith("FEEDLINE_") and name.upper() not in known)
 
 

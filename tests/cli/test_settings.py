@@ -122,6 +122,14 @@ def test_a_dotenv_file_that_is_not_utf_8_is_one_sentence(feedline: Feedline, tmp
     assert (done.returncode, done.stderr) == (2, "The file .env is not UTF-8. Save it as UTF-8.\n")
 
 
+def test_a_dotenv_file_may_begin_with_a_byte_order_mark(feedline: Feedline, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("FEEDLINE_LWA_CLIENT_ID=from-the-file\n", encoding="utf-8-sig")
+
+    done = feedline("settings", settings={name: value for name, value in MARKED.items() if name != "FEEDLINE_LWA_CLIENT_ID"})
+
+    assert (done.returncode, "from-the-file" in done.stdout) == (0, True)
+
+
 def test_settings_that_are_missing_are_named_and_the_rest_is_listed(feedline: Feedline) -> None:
     done = feedline("settings")
 
