@@ -64,6 +64,18 @@ def test_an_event_goes_byte_by_byte_as_it_stands_in_the_file(
     assert json.loads(done.stdout) == {"line": 2, "source": "s", "id": "7"}
 
 
+def test_an_id_longer_than_amqp_has_room_for_goes_in_the_body_alone(
+    feedline: Feedline, settings: dict[str, str], channel: BlockingChannel
+) -> None:
+    data = '{"connection": "US", "sku": "A", "price": 1.10}'
+    line = f'{{"specversion": "1.0", "id": "{"7" * 1024}", "source": "s", "type": "feedline.inventory.v1", "data": {data}}}'
+
+    done = feedline("publish", "inventory", "-f", "-", settings=settings, stdin=line)
+
+    assert done.returncode == 0, done.stderr
+    assert _bodies(channel) == [line.encode()]
+
+
 def test_a_file_with_one_faulty_line_is_not_sent_at_all_and_every_such_line_is_named(
     feedline: Feedline, settings: dict[str, str], channel: BlockingChannel
 ) -> None:

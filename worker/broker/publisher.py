@@ -31,6 +31,8 @@ CONFIRM_SECONDS: Final = 30.0
 """Without any confirm for so long the broker is stuck (a memory or disk alarm blocks publishers), and the caller is told."""
 
 HEARTBEAT_SECONDS: Final = 30
+SHORT_STRING_BYTES: Final = 255
+"""The longest message id and routing key that AMQP 0-9-1 can say."""
 
 
 class NotPublished(FeedlineError):  # says what is so, as its siblings in worker/errors.py do
@@ -238,10 +240,11 @@ class _Line:
         room = WINDOW - len(self._waiting)
         try:
             for event in batch.events[batch.sent : batch.sent + room]:
+                # An AMQP property, for whoever looks at the queue; the CloudEvents id in the body is what counts.
                 properties = pika.BasicProperties(
                     content_type=event.content_type,
                     delivery_mode=2,
-                    message_id=event.id,
+                    message_id=event.id if len(event.id.encode()) <= SHORT_STRING_BYTES else None,
                     headers=dict(event.headers) if event.headers else None,
                 )
                 channel.basic_publish(batch.exchange, event.routing_key, event.body, properties, mandatory=batch.mandatory)
@@ -249,7 +252,7 @@ class _Line:
                 self._waiting.add(self._tag)
                 batch.sent += 1
         except (AMQPError, ValueError, UnicodeError, AssertionError) as error:
-            # pika refuses a routing key or message id of more than 255 bytes, and a closed channel.
+            # pika refuses a routing key of more than 255 bytes, and a closed channel.
             self._ended(f"the AMQP client refused a message: {error}")
 
     def _confirmed(self, confirm: _Confirm) -> None:
