@@ -136,11 +136,13 @@ def _fitted(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequ
     from rich.text import Text
 
     drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name, is_number in zip(columns, numbers, strict=True):
-        drawn.add_column(Text(name.upper(), style="bold"), justify="right" if is_number else "left", overflow="fold")
+    for at, (name, is_number) in enumerate(zip(columns, numbers, strict=True)):
+        # A number in two pieces cannot be copied, and an id is what the next command is given.
+        whole = max(len(row[at]) for row in rows) if is_number else None
+        drawn.add_column(Text(name.upper(), style="bold"), justify="right" if is_number else "left", overflow="fold", min_width=whole)
     for row in rows:
         drawn.add_row(*(Text(cell) for cell in row))
-    Console().print(drawn)
+    Console().print(drawn, crop=False)  # what does not fit at all, the terminal breaks: nothing is lost
 
 
 def _plain(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[bool]) -> None:

@@ -141,7 +141,8 @@ def _show(shown: Mapping[str, Any]) -> None:
 def told(value: Any) -> str | None:  # noqa: ANN401  # JSON
     """Return one entry of a summary in a line; None for what is empty."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {told(each)}" for name, each in value.items()) or None
+        shown = ((name, told(each)) for name, each in value.items())
+        return ", ".join(f"{name} {each}" for name, each in shown if each is not None) or None
     if isinstance(value, list):
         return ", ".join(str(told(each)) for each in value) or None
     return None if value is None else f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

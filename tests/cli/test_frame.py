@@ -1,6 +1,7 @@
 """The frame of the command line: help, exit codes, one sentence for what can be foreseen."""
 
 import os
+import pty
 import resource
 import shlex
 import subprocess
@@ -148,3 +149,17 @@ def test_a_reader_that_goes_away_is_no_fault() -> None:
     )
 
     assert done.stderr == ""
+
+
+def test_numbers_stay_whole_in_the_narrowest_terminal_and_nothing_is_cut_off() -> None:
+    code = "from ops.cli.output import table; table(('feed', 'why', 'count'), [(2771868813623298, 'one two three ' * 9, 123456)])"
+    ours, its = pty.openpty()
+
+    subprocess.run([str(FEEDLINE.with_name("python")), "-c", code], stdout=its, env={"COLUMNS": "20", "TERM": "dumb"}, check=True)
+
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    os.close(its)
+    assert "2771868813623298" in shown
+    assert "123456" in shown
+    assert shown.count("three") == 9

@@ -6,6 +6,7 @@ from threading import Event, Thread
 
 import pytest
 
+from ops.cli.run import told
 from tests.cli.conftest import Feedline
 from tests.cli.shop import SPEED, StartSimulator, answered, opened
 from tests.eventually import eventually
@@ -129,3 +130,7 @@ def test_a_list_of_runs_of_what_there_is_not_is_wrong_usage(
 
     assert run.returncode == 2
     assert word in run.stderr
+
+
+def test_a_summary_in_a_line_leaves_out_what_is_empty() -> None:
+    assert told({"orders": 1200, "gaps": [], "window": {"since": None, "until": "now"}}) == "orders 1,200, window until now"
