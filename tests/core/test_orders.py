@@ -130,12 +130,12 @@ def test_a_sku_loses_the_connections_prefix() -> None:
 @pytest.mark.parametrize(
     ("order", "named", "reason"),
     [
-        (b"{", "without an id", "no JSON"),
+        (b"{", None, "no JSON"),
         (b'{"orderId": "902-3159896-1390916", "x": tru}', ORDER_ID, "no JSON"),
         (b'{"orderId": "902-3159896-1390916", "x": "\xff"}', ORDER_ID, "no JSON"),
         (b'{"orderId": "902-3159896-1390916", "x": 1e99999999999999999999}', ORDER_ID, "beyond what can be read"),
-        ([], "without an id", "no object"),
-        (amazon_order(orderId=None), "without an id", "no order id"),
+        ([], None, "no object"),
+        (amazon_order(orderId=None), None, "no order id"),
         (amazon_order(orderId="1\n2"), "1\\x0a2", "no order id"),
         (amazon_order(lastUpdatedTime="yesterday"), ORDER_ID, "lastUpdatedTime"),
         (amazon_order(lastUpdatedTime="0001-01-01T00:00:00+14:00"), ORDER_ID, "lastUpdatedTime"),
@@ -145,7 +145,7 @@ def test_a_sku_loses_the_connections_prefix() -> None:
         (amazon_order(orderItems=["mug"]), ORDER_ID, "order item id"),
     ],
 )
-def test_an_odd_order_is_named_by_its_id_and_by_nothing_else_of_it(order: object, named: str, reason: str) -> None:
+def test_an_odd_order_is_named_by_its_id_and_by_nothing_else_of_it(order: object, named: str | None, reason: str) -> None:
     issue = refused(order)
 
     assert (issue.code, issue.value) == ("ORDER_UNREADABLE", named)

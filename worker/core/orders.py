@@ -338,4 +338,6 @@ def beyond_us(order_id: str | None, error: Exception) -> Issue:
 
 
 def _odd(order_id: str | None, reason: str) -> Issue:
-    return issue("ORDER_UNREADABLE", value=order_id or "without an id", reason=reason)
+    if order_id:
+        return issue("ORDER_UNREADABLE", value=order_id, reason=reason)
+    return msgspec.structs.replace(issue("ORDER_UNREADABLE", value="without an id", reason=reason), value=None)
