@@ -187,10 +187,14 @@ def _dying(ctx: Context, run: Run, connection: Connection) -> StepResult:
     ("step", "fault"),
     [
         (_raising(Refused("searchOrders", "no", code="InvalidInput", status=400)), "searchOrders: InvalidInput: no (HTTP 400)"),
+        (
+            _raising(Refused("searchOrders", "Access to requested resource is denied.", code="Unauthorized", status=403)),
+            "ROLE_MISSING: Amazon denies searchOrders to the connection US shop: Unauthorized: Access to requested resource is denied.",
+        ),
         (_raising(NotAuthorized("login", "invalid_grant")), "NOT_AUTHORIZED"),
         (lambda ctx, run, connection: Failed("The report was CANCELLED.", {}), "The report was CANCELLED."),
     ],
-    ids=["refused", "not authorised", "failed"],
+    ids=["refused", "a role is missing", "not authorised", "failed"],
 )
 def test_what_nobody_can_repeat_fails_the_run_at_once_and_says_why(connected: Shop, step: Step, fault: str) -> None:
     run_id = request(connected)

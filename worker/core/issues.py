@@ -200,6 +200,11 @@ FAULTS: Final = _catalogue(
         'Correct its credentials until feedline connection test "{value}" is good; then feedline connection apply has Amazon asked again.',
     ),
     Fault(
+        "ROLE_MISSING",
+        "Amazon denies {limit} to the connection {value}: {reason}",
+        "Give the application the role (Inventory and Order Tracking, or Product Listing), and have the seller authorise it again.",
+    ),
+    Fault(
         "RUN_UNDER_WAY",
         "{limit} has a run of {value} under way already: run {reason}.",
         'Wait for its end; see it with: feedline runs --connection "{limit}"',

@@ -23,6 +23,7 @@ What a step must do:
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from http import HTTPStatus
 from threading import Event
 from typing import Final
 
@@ -152,14 +153,20 @@ def _stumble(ctx: Context, run: Run, connection: Connection, error: AmazonError 
         with ctx.database.begin() as tx:
             runs.release(tx, run, at=error.at)
     elif isinstance(error, NotAuthorized):
-        found = issue("NOT_AUTHORIZED", field="connection", value=connection.name, reason=error.reason)
-        _end(ctx, run, connection, Failed(f"{found.code}: {found.message} {found.remedy}", run.summary))
+        _end(ctx, run, connection, _denied(run, connection, "NOT_AUTHORIZED", error))
+    elif isinstance(error, Refused) and error.status == HTTPStatus.FORBIDDEN:
+        _end(ctx, run, connection, _denied(run, connection, "ROLE_MISSING", error))
     elif isinstance(error, Refused) or run.attempts >= MOST_ATTEMPTS:
         _end(ctx, run, connection, Failed(str(error), run.summary))
     else:
         with ctx.database.begin() as tx:
             runs.retry(tx, run, due_in=retry_after(run.attempts), fault=str(error))
         log.info("run_step_failed", run_id=run.id, kind=run.kind, reason=str(error))
+
+
+def _denied(run: Run, connection: Connection, code: str, error: AmazonError) -> Failed:
+    found = issue(code, field="connection", value=connection.name, limit=error.operation, reason=error.reason)
+    return Failed(f"{found.code}: {found.message} {found.remedy}", run.summary)
 
 
 def _give_back(ctx: Context, run: Run, due_in: timedelta) -> None:
