@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from ops.cli.facet_values import value_in_words
+from ops.cli.facet_values import pieces, value_in_words
 from ops.cli.output import Cell, Json, emit, emit_lines, facts, say, table
 from ops.cli.reading import messages_table, reading, when
 from worker.errors import FeedlineError
@@ -104,6 +104,8 @@ def _show_message(trace: Mapping[str, Any]) -> None:
 def _facet(facet: Mapping[str, Any]) -> tuple[Cell, ...]:
     winner = _winner(facet)
     because = f"by {winner}" if winner is not None else facet.get("reason") or ("hidden on the storefront" if facet.get("hidden") else None)
+    if "missing" in facet:
+        because = f"{because}: {pieces(facet['missing'].items())} missing"
     return facet["facet"], value_in_words(facet), facet["outcome"], because
 
 

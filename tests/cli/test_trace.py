@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.conftest import Feedline
 from tests.cli.shop import SPEED, StartSimulator, answered, cut_a_feed, deliver, opened
+from tests.steps.parcels import component, parcel, ship
 from tests.steps.shop import NAME, Shop
 from worker.store import traces
 
@@ -119,6 +120,15 @@ def test_a_patch_that_replaces_waits_for_the_quantity(settings: dict[str, str], 
         trace = _trace(shop, "m-1")
 
     assert (trace["outcome"], trace["reason"]) == ("held", "quantity_unknown")
+
+
+@pytest.mark.requirement("R99")
+def test_a_partial_bundle_tells_what_it_waits_for(feedline: Feedline, settings: dict[str, str], shop: Shop) -> None:
+    (sent,) = ship(shop, parcel("T1", component("A", A=1, B=2)))
+
+    told = feedline("trace", sent, settings=settings)
+
+    assert "1 of A  held     bundle_partial: 2 of B missing" in told.stdout
 
 
 def test_what_amazon_left_undecided_is_told_with_every_feed_that_carried_it(shop: Shop) -> None:

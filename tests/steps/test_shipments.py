@@ -544,6 +544,7 @@ def test_the_trace_of_a_held_shipment_says_where_each_of_its_parts_is(trading: S
     assert found is not None
     assert (found["outcome"], found["reason"]) == ("held", "bundle_partial")
     assert {facet["facet"].split()[0]: facet["outcome"] for facet in found["facets"]} == {"lines": "accepted", "bundle": "held"}
+    assert [facet["missing"] for facet in found["facets"] if facet["outcome"] == "held"] == [{"B": 1}]
 
 
 def test_a_message_with_a_partial_bundle_is_held_as_a_whole_while_its_lines_are_in_a_feed(trading: Shop) -> None:

@@ -90,13 +90,13 @@ def render(change: Change, confirmed: Mapping[str, Value], order: Order, terms: 
 
 def waits_for_components(change: Change, confirmed: Mapping[str, Value]) -> bool:
     """Whether all that is pending of an order are bundles of which components are missing, so that no feed need be cut for it."""
-    return change.facets.keys() <= waiting_for_components(change, confirmed)
+    return change.facets.keys() <= waiting_for_components(change, confirmed).keys()
 
 
-def waiting_for_components(change: Change, confirmed: Mapping[str, Value]) -> frozenset[str]:
-    """Return the facets of an order that contribute to bundles of which components are missing."""
+def waiting_for_components(change: Change, confirmed: Mapping[str, Value]) -> dict[str, Mapping[str, int]]:
+    """Return the facets of an order that contribute to bundles of which components are missing, each with these: pieces by SKU."""
     found = _bundles({facet: said.value for facet, said in change.facets.items()}, confirmed).values()
-    return frozenset(facet for each in found if not bundles.progress(each.all.values()).is_complete for facet in each.pending)
+    return {facet: missing for each in found if (missing := bundles.progress(each.all.values()).missing) for facet in each.pending}
 
 
 def waiting_contributions(change: Change | None) -> Change | None:

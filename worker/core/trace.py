@@ -58,12 +58,13 @@ class Ending(NamedTuple):
 class Waits(NamedTuple):
     """What holds back all that is pending for a key. `pending` may hold other messages than the one that is asked about.
 
-    `partial`: facets that wait for further components of their bundle, whatever the rest of the key does.
+    `partial`: facets that wait for further components of their bundle, whatever the rest of the key does, with the pieces that are
+    missing by SKU.
     """
 
     pending: Change | None
     hold_reason: str | None
-    partial: frozenset[str] = frozenset()
+    partial: Mapping[str, Mapping[str, int]] = {}
 
 
 class Record(NamedTuple):
@@ -94,7 +95,8 @@ class Trace(OutcomeData, frozen=True, kw_only=True):
     """What became of a message, as commands and events tell it.
 
     `issues` have every key. `facets`: one object each, with `facet`, `outcome`, where known `value` (null with `cleared`),
-    and `reason`, `superseded_by`, `issues` where there are any; a quantity that Amazon took has `status` and `hidden`.
+    and `reason`, `superseded_by`, `issues` where there are any; a quantity that Amazon took has `status` and `hidden`, a partial
+    bundle has what is `missing`.
     """
 
     issues: Sequence[Any] = ()
@@ -256,7 +258,7 @@ def _unended(record: Record, facet: str) -> dict[str, Any]:
         if said is not None and said.message == record.id:
             return {"outcome": str(Standing.IN_FEED)}
     if record.waits is not None and facet in record.waits.partial:
-        return {"outcome": str(Standing.HELD), "reason": str(Reason.BUNDLE_PARTIAL)}
+        return {"outcome": str(Standing.HELD), "reason": str(Reason.BUNDLE_PARTIAL), "missing": dict(record.waits.partial[facet])}
     if record.waits is not None and record.waits.hold_reason is not None:
         return {"outcome": str(Standing.HELD), "reason": record.waits.hold_reason}
     return {"outcome": str(Standing.PENDING)}

@@ -155,7 +155,7 @@ def _places(tx: Transaction, message_ids: Sequence[int]) -> Mapping[int, tuple[S
     rows = tx.exec_driver_sql(_PLACES, ([str(kind) for kind in Kind], list(message_ids)))
     for id_, kind, pending, confirmed, own_reason, paused, authorized, feed_id, amazon_feed_id, feed_message_id, flight in rows:
         change = None if pending is None else codec.change(pending)
-        partial: frozenset[str] = frozenset()
+        partial: Mapping[str, Mapping[str, int]] = {}
         if kind == Kind.SHIPMENTS and change is not None:
             partial = waiting_for_components(change, codec.confirmed(confirmed))
         waits = Waits(change, core.hold_reason(own_reason, paused=paused, authorized=authorized), partial)
