@@ -318,6 +318,7 @@ REFUSED: tuple[tuple[str, str, str | None], ...] = (
         "SETTING_INVALID",
         "sync_orders.normalize[0].to",
     ),
+    (f"sync_orders: {{normalize: [{{target: carrier, from: a, to: {'C' * 51}}}]}}", "SETTING_INVALID", "sync_orders.normalize[0].to"),
     ("sku_prefix: !file secret", "SECRET_MISPLACED", "sku_prefix"),
     ("sku_prefix: !vault secret", "SETTING_INVALID", "sku_prefix"),
     ("sku_prefix: ${UNSET}", "VARIABLE_UNSET", "sku_prefix"),

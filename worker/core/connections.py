@@ -15,6 +15,7 @@ from worker.core.ids import ConnectionId
 from worker.core.json import decode, encode
 from worker.core.mapping import MappingSet
 from worker.core.marketplaces import MARKETPLACES, Marketplace
+from worker.core.message_data import MOST_SHIPMENT_CHARACTERS
 from worker.core.orders import OrderTemplate
 from worker.core.publishing import PublishTemplate
 from worker.core.rules import Rule
@@ -196,7 +197,7 @@ class Normalization(Frozen):
 
     target: Literal["carrier", "service"]
     from_: Annotated[str, Field(alias="from", min_length=1)]
-    to: Annotated[str, AfterValidator(_writable)]
+    to: Annotated[str, Field(max_length=MOST_SHIPMENT_CHARACTERS), AfterValidator(_writable)]
 
 
 class SyncOrders(Frozen):
