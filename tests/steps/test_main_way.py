@@ -125,6 +125,23 @@ def test_a_sku_that_amazon_does_not_list_is_rejected_and_nothing_is_sent(shop: S
     assert shop.simulator.calls("createFeed") == []
 
 
+@pytest.mark.requirement("R6")
+@pytest.mark.parametrize("sku", ["MUG-a", "mug-A", " MUG-A ", "MUG -A", "MUG-\u00a0A"])
+def test_a_sku_that_differs_by_case_or_spaces_is_another_one_and_is_told_of_the_one_that_is_linked(shop: Shop, sku: str) -> None:
+    shop.connect()
+    shop.lists("MUG-A")
+    (listed,) = shop.publish({"sku": "MUG-A", "quantity": 1})
+    shop.run()
+
+    (near,) = shop.publish({"sku": sku, "quantity": 2})
+    shop.run()
+
+    assert (shop.outcome(listed), shop.outcome(near)) == ("accepted", "rejected")
+    found = shop.outcomes()[near]
+    assert found["reason"] == "SKU_UNKNOWN"
+    assert "'MUG-A' (case and spaces count)" in found["issues"][0]["message"]
+
+
 @pytest.mark.requirement("R67")
 def test_every_sku_goes_with_its_product_type_at_amazon(shop: Shop) -> None:
     shop.connect()

@@ -171,17 +171,24 @@ def broken_lines(tx: Transaction, connection_id: int) -> list[BrokenLine]:
     return [BrokenLine(*row) for row in rows]
 
 
-# The same expression as that of the index imported_listing_folded.
+# The same expression as that of the indexes imported_listing_folded and listing_folded.
 _FOLDED: Final = r"lower(translate({}, E' \u00a0\u3000', ''))"
+_NEAR_MISSES: Final = f"""
+    SELECT DISTINCT ON (asked.sku) asked.sku, listed.sku
+      FROM unnest(%(skus)s::text[]) AS asked (sku)
+     CROSS JOIN LATERAL (
+           SELECT sku FROM imported_listing l
+            WHERE l.connection_id = %(connection)s AND {_FOLDED.format("l.sku")} = {_FOLDED.format("asked.sku")} AND l.vanished_at IS NULL
+            UNION ALL
+           SELECT sku FROM listing l
+            WHERE l.connection_id = %(connection)s AND {_FOLDED.format("l.sku")} = {_FOLDED.format("asked.sku")} AND l.linked_at IS NOT NULL
+           ) AS listed
+     WHERE NOT EXISTS (SELECT FROM imported_listing exact WHERE exact.connection_id = %(connection)s
+                          AND exact.sku = asked.sku AND exact.vanished_at IS NULL) AND listed.sku <> asked.sku
+     ORDER BY asked.sku, listed.sku"""
 
 
 def near_misses(tx: Transaction, connection_id: int, skus: Sequence[str]) -> dict[str, str]:
-    """Return, for those of *skus* that are not listed, a listed SKU that differs only by case or spaces (R6, R112)."""
-    rows = tx.exec_driver_sql(
-        "SELECT DISTINCT ON (asked.sku) asked.sku, l.sku FROM unnest(%s::text[]) AS asked (sku) "
-        f"JOIN imported_listing l ON l.connection_id = %s AND {_FOLDED.format('l.sku')} = {_FOLDED.format('asked.sku')} "
-        "AND l.vanished_at IS NULL WHERE NOT EXISTS (SELECT FROM imported_listing exact WHERE exact.connection_id = l.connection_id "
-        "AND exact.sku = asked.sku AND exact.vanished_at IS NULL) ORDER BY asked.sku, l.sku",
-        (list(skus), connection_id),
-    )
+    """Return, for those of *skus* that are not listed, a SKU that was imported or linked and differs only by case or spaces (R6, R112)."""
+    rows = tx.exec_driver_sql(_NEAR_MISSES, {"skus": list(skus), "connection": connection_id})
     return {row[0]: row[1] for row in rows}

@@ -142,6 +142,8 @@ CREATE TABLE listing (
     linked_at            timestamptz,          -- NULL: Amazon never confirmed it, but a product type was set by hand
     PRIMARY KEY (connection_id, sku)
 );
+-- Finds SKUs that differ only by case or spaces, as imported_listing_folded does.
+CREATE INDEX listing_folded ON listing (connection_id, lower(translate(sku, E' \u00a0\u3000', '')));
 
 CREATE TABLE feed (
     id                   bigint PRIMARY KEY,
