@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ops.cli import example
+from ops.cli.faults import of_amazon
 from ops.cli.output import Json, emit, emit_lines, facts, note, say, table
 from ops.cli.session import context, database, settings
 
@@ -168,7 +169,7 @@ def ask_amazon(name: NameArgument, *, as_json: Json = False) -> None:
         try:
             sells_in = ctx.amazon.try_out(connection.seller.account)
         except AmazonError as error:
-            fault, token = str(error), error.operation != OPERATION
+            fault, token = of_amazon(error), error.operation != OPERATION
     marketplace = connection.marketplace
     if fault is None and marketplace.id not in sells_in:
         fault = f"the seller does not sell in {marketplace.id} ({marketplace.country}). Correct marketplace_id, or join the marketplace."

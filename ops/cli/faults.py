@@ -1,16 +1,33 @@
 """What the command line says of a fault that could be foreseen: one sentence, without secrets, instead of a traceback."""
 
 import sys
+from datetime import UTC
 
-from worker.errors import AmazonError, FeedlineError
+from worker.errors import AmazonError, FeedlineError, Later, NotSent, Unclear
 from worker.unreachable import why_postgres, why_rabbitmq
 
 
 def sentence(error: BaseException) -> str | None:
     """Return what to tell the user, or None for a fault of our own, which deserves its traceback."""
-    if isinstance(error, (FeedlineError, AmazonError)):
+    if isinstance(error, FeedlineError):
         return str(error)
+    if isinstance(error, AmazonError):
+        return of_amazon(error)
     return _of_the_database(error) or _of_the_broker(error) or _of_the_machine(error)
+
+
+def of_amazon(error: AmazonError) -> str:
+    """Return what Amazon said, and what to do where it is not said already."""
+    match error:
+        case Later():
+            do = f" Try again after {error.at.astimezone(UTC):%H:%M:%S} UTC."
+        case NotSent():
+            do = " Check network and URLs with: feedline doctor"
+        case Unclear():
+            do = " Try again."
+        case _:
+            do = ""
+    return f"{str(error).removesuffix('.')}.{do}"
 
 
 def _of_the_database(error: BaseException) -> str | None:

@@ -1,6 +1,7 @@
 """`feedline producttype`: the remedy for a wrong product type, against the simulator's catalogue of types."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,3 +72,21 @@ def test_an_unknown_connection_is_one_sentence(feedline: Feedline, shop: Mapping
     done = feedline("producttype", "search", "cup", "--connection", "UK shop", settings=shop)
 
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+
+
+def test_a_call_that_amazon_turns_away_says_when_to_try_again(feedline: Feedline, shop: Mapping[str, str], simulator: "Simulator") -> None:
+    simulator.fault("throttle", operation="searchDefinitionsProductTypes")
+
+    done = feedline("producttype", "search", "cup", "--connection", "US shop", settings=shop)
+
+    assert done.returncode == 1
+    assert re.search(r"^searchDefinitionsProductTypes: Amazon said 429\. Try again after \d\d:\d\d:\d\d UTC\.$", done.stderr, re.MULTILINE)
+
+
+def test_an_amazon_that_cannot_be_reached_leads_to_doctor(feedline: Feedline, shop: Mapping[str, str]) -> None:
+    done = feedline(
+        "producttype", "search", "cup", "--connection", "US shop", settings={**shop, "FEEDLINE_SP_API_URL": "http://127.0.0.1:1"}
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.endswith("no connection (NewConnectionError). Check network and URLs with: feedline doctor\n")
