@@ -6,11 +6,12 @@ from typing import Final, NamedTuple, Protocol
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import AMQPError, ChannelClosedByBroker
+from pika.exceptions import ChannelClosedByBroker
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from schema.migrate import unfit
+from worker.broker.unreachable import UNREACHABLE
 from worker.clock import Clock
 from worker.database import options_of, sqlalchemy_url
 from worker.settings import Settings
@@ -122,7 +123,7 @@ class RabbitMQReady:
             channel.close()
         except ChannelClosedByBroker as error:
             return f"RabbitMQ lacks what a worker declares: {error.reply_text}"
-        except (AMQPError, OSError) as error:
+        except UNREACHABLE as error:
             self.close()
             return f"RabbitMQ does not answer: {why_rabbitmq(error)}"
         return None
@@ -137,7 +138,7 @@ class RabbitMQReady:
         try:
             if connection is not None and connection.is_open:
                 connection.close()
-        except (AMQPError, OSError):
+        except UNREACHABLE:
             pass  # it is gone, which is what was wanted
 
 

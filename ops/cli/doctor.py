@@ -149,7 +149,8 @@ def _schema(connection: "Connection") -> Iterator[Finding]:
 def _rabbitmq(settings: "Settings") -> Iterator[Finding]:
     """Ask every node for its version, and the first that answers for the queues."""
     import pika
-    from pika.exceptions import AMQPError
+
+    from worker.broker.unreachable import UNREACHABLE
 
     queues_seen = False
     for url in settings.amqp_urls():
@@ -163,7 +164,7 @@ def _rabbitmq(settings: "Settings") -> Iterator[Finding]:
                 queues_seen = True
                 yield from _queues(connection)
             connection.close()
-        except (AMQPError, OSError) as error:
+        except UNREACHABLE as error:
             remedy = "Check FEEDLINE_AMQP_URL, that the broker runs, and that the user may use the virtual host."
             yield Finding("rabbitmq", State.FAIL, f"{node.host}:{node.port}: {why_rabbitmq(error)}", remedy)
 

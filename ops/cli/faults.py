@@ -48,7 +48,11 @@ def _of_the_database(error: BaseException) -> str | None:
 
 
 def _of_the_broker(error: BaseException) -> str | None:
-    for module, name in (("pika.exceptions", "AMQPError"), ("dramatiq.errors", "ConnectionError")):
+    for module, name in (
+        ("pika.exceptions", "AMQPError"),
+        ("pika.adapters.utils.connection_workflow", "AMQPConnectorException"),
+        ("dramatiq.errors", "ConnectionError"),
+    ):
         kind = getattr(sys.modules.get(module), name, None)
         if kind is not None and isinstance(error, kind):
             return f"RabbitMQ cannot be used ({why_rabbitmq(error)}). Check FEEDLINE_AMQP_URL with: feedline doctor"

@@ -1,6 +1,7 @@
 """`feedline doctor`."""
 
 import json
+import socket
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,17 @@ def test_every_fault_is_told_with_its_remedy(feedline: Feedline, settings: dict[
     assert {found["check"] for found in failed} == {"settings", "postgres", "rabbitmq", "login", "sp-api"}
     assert all(found["remedy"] for found in failed)
     assert "marked-password" not in done.stdout + done.stderr
+
+
+def test_servers_that_take_the_connection_and_say_nothing_are_found_out(feedline: Feedline, settings: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = f"127.0.0.1:{silent.getsockname()[1]}"
+        urls = {"FEEDLINE_AMQP_URL": f"amqp://{where}/", "FEEDLINE_LWA_URL": f"http://{where}/", "FEEDLINE_SP_API_URL": f"http://{where}/"}
+
+        done = feedline("doctor", "--json", settings={**settings, **urls, "FEEDLINE_DATABASE_URL": f"postgresql://{where}/d"})
+
+    failed = [found["check"] for found in json.loads(done.stdout)["checks"] if found["state"] == "fail"]
+    assert (done.returncode, failed) == (1, ["postgres", "rabbitmq", "login", "sp-api"])
 
 
 def test_a_database_without_the_schema_is_sent_to_db_upgrade(feedline: Feedline, settings: dict[str, str], empty_database: str) -> None:

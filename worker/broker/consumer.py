@@ -20,6 +20,7 @@ from pika.adapters.blocking_connection import BlockingConnection
 from pika.exceptions import AMQPError
 
 from worker.broker import tolerant_headers
+from worker.broker.unreachable import UNREACHABLE
 from worker.clock import Clock
 from worker.core.wire import Delivery
 from worker.health import Heartbeat
@@ -235,5 +236,5 @@ def connect(parameters: "pika.URLParameters | list[pika.URLParameters]") -> Bloc
     """Open a connection to the first node that answers. Raises: ConnectionClosed, which Dramatiq retries."""
     try:
         return BlockingConnection(parameters)
-    except (AMQPError, OSError) as error:
+    except UNREACHABLE as error:
         raise ConnectionClosed(error) from None
