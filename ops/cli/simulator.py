@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from worker.errors import UsageError
+
 
 def simulator(
     *,
@@ -25,8 +27,10 @@ def simulator(
 
     Ends with exit code 0 on SIGTERM or Ctrl-C. What it holds is in memory only.
     """
-    from ops.simulator.command import run
-
+    try:
+        from ops.simulator.command import run
+    except ModuleNotFoundError as missing:
+        raise UsageError(f"The simulator needs {missing.name}, which is not installed. Install feedline[simulator].") from None
     try:
         run(host=host, port=port, speed=speed, seed=seed, start=start, scenario=scenario, ready_file=ready_file, public_url=public_url)
     except (OSError, ValueError) as error:

@@ -163,3 +163,14 @@ def test_numbers_stay_whole_in_the_narrowest_terminal_and_nothing_is_cut_off() -
     assert "2771868813623298" in shown
     assert "123456" in shown
     assert shown.count("three") == 9
+
+
+def test_a_simulator_whose_parts_are_not_installed_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['uvicorn'] = None; sys.argv = ['feedline', 'simulator', '--port', '0']; from ops.cli import main; main()"
+    )
+
+    done = subprocess.run([str(FEEDLINE.with_name("python")), "-c", code], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "feedline[simulator]" in done.stderr
