@@ -43,6 +43,32 @@ def test_a_lane_is_woken_once_in_a_while_only(stored: Database, connection_id: i
     assert [len(due(stored)), len(due(stored))] == [1, 0]
 
 
+@pytest.mark.requirement("R120")
+def test_connections_that_share_a_usage_plan_take_turns(stored: Database, connection_id: int) -> None:
+    with stored.begin() as tx:
+        other: int = tx.exec_driver_sql(
+            "INSERT INTO connection (name, account_id, marketplace_id, settings) "
+            "SELECT 'CA', account_id, 'A2EUQ1WTGCTBG2', '{}' FROM connection RETURNING id"
+        ).scalar_one()
+    for each in (connection_id, other):
+        ready(stored, each, "A", waited_seconds=60)
+
+    served = []
+    for number in range(1, 5):
+        ((lane, kind),) = due(stored)
+        served.append(lane)
+        with stored.begin() as tx:
+            tx.exec_driver_sql(
+                "INSERT INTO feed (id, connection_id, kind, feed_type, state, messages, first_message_id, document, document_bytes, "
+                "created_at, changed_at) VALUES (%s, %s, %s, 'JSON_LISTINGS_FEED', 'cut', 1, 1, '', 0, now(), now())",
+                (number, lane, kind),
+            )
+            tx.exec_driver_sql("UPDATE lane SET dispatched_until = NULL")
+
+    assert served == [served[0], served[1]] * 2
+    assert set(served) == {connection_id, other}
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -147,12 +147,13 @@ def dispatch_due(tx: Transaction, *, linger_seconds: float, full: int, every_sec
     """Return the lanes whose next feed may be due, each at most once in *every_seconds*.
 
     Due: a group waits, the oldest change has lingered, or a whole feed has gathered. Paused connections, accounts without
-    authorisation and lanes that wait for the usage plan are left out.
+    authorisation and lanes that wait for the usage plan are left out. Of a seller's lanes, which share a usage plan, only the one is
+    returned whose last feed is the oldest: else one of them could take every token before the others.
     """
     rows = tx.exec_driver_sql(
         """
         WITH lanes AS (
-            SELECT c.id AS connection_id, kinds.kind,
+            SELECT c.id AS connection_id, c.account_id, kinds.kind,
                    CASE WHEN l.flush_until > now() THEN now() ELSE now() - %(linger)s * interval '1 second' END AS lingered_since
               FROM connection c JOIN account a ON a.id = c.account_id
              CROSS JOIN unnest(%(kinds)s::text[]) AS kinds (kind)
@@ -161,8 +162,10 @@ def dispatch_due(tx: Transaction, *, linger_seconds: float, full: int, every_sec
                AND (l.not_before IS NULL OR l.not_before <= now())
                AND (l.dispatched_until IS NULL OR l.dispatched_until <= now())),
         due AS (
-            SELECT lanes.connection_id, lanes.kind
+            SELECT DISTINCT ON (lanes.account_id) lanes.connection_id, lanes.kind
               FROM lanes
+              LEFT JOIN LATERAL (SELECT f.id FROM feed f WHERE f.connection_id = lanes.connection_id AND f.kind = lanes.kind
+                                  ORDER BY f.id DESC LIMIT 1) AS last ON true
              WHERE EXISTS (SELECT FROM split s WHERE s.connection_id = lanes.connection_id AND s.kind = lanes.kind)
                 OR EXISTS (SELECT FROM key_state k WHERE k.connection_id = lanes.connection_id AND k.kind = lanes.kind
                               AND k.state = 'ready' AND k.split_id IS NULL AND k.priority = 0
@@ -171,7 +174,8 @@ def dispatch_due(tx: Transaction, *, linger_seconds: float, full: int, every_sec
                               AND k.state = 'ready' AND k.split_id IS NULL AND k.priority = 1
                               AND k.pending_since <= lanes.lingered_since)
                 OR EXISTS (SELECT FROM key_state k WHERE k.connection_id = lanes.connection_id AND k.kind = lanes.kind
-                              AND k.state = 'ready' AND k.split_id IS NULL OFFSET %(full)s - 1))
+                              AND k.state = 'ready' AND k.split_id IS NULL OFFSET %(full)s - 1)
+             ORDER BY lanes.account_id, last.id NULLS FIRST)
         INSERT INTO lane (connection_id, kind, dispatched_until)
         SELECT connection_id, kind, now() + %(every)s * interval '1 second' FROM due
             ON CONFLICT (connection_id, kind) DO UPDATE SET dispatched_until = excluded.dispatched_until
