@@ -268,6 +268,7 @@ def test_what_is_wrong_is_refused_as_for_inventory_messages(data: Mapping[str, A
 
 def test_a_handling_time_beyond_thirty_days_is_refused() -> None:
     assert codes(mapped({"handling_time": {"field": "days"}}, days=31)) == [("HANDLING_TIME_INVALID", "days")]
+    assert codes(mapped(handling_time=31)) == [("HANDLING_TIME_INVALID", "handling_time")], "also where the template maps none"
 
 
 def test_a_quantity_below_zero_goes_as_zero_with_a_warning() -> None:

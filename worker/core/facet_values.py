@@ -8,7 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
-from worker.core.facets import PRICE, QUANTITY, Value
+from worker.core.facets import HANDLING_TIME, PRICE, QUANTITY, Value
 from worker.core.issues import Issue, issue
 from worker.core.json import JsonObject, JsonValue
 from worker.core.mapping import Found
@@ -104,6 +104,13 @@ def handling_time(found: Found | None, _data: JsonObject, _marketplace: Marketpl
         problems.append(issue("HANDLING_TIME_INVALID", field=found.field, value=found.value))
         return None
     return Value(days)
+
+
+def check_unmapped_handling_time(data: JsonObject, marketplace: Marketplace, problems: list[Issue]) -> None:
+    """Refuse a handling time that no feed could carry where the template maps none: its sender would never hear of the mistake."""
+    given = data.get(HANDLING_TIME)
+    if given is not None:
+        handling_time(Found(given, HANDLING_TIME), data, marketplace, problems)
 
 
 def attribute(found: Found | None, _data: JsonObject, _marketplace: Marketplace, _problems: list[Issue]) -> Value:

@@ -102,6 +102,8 @@ class PublishTemplate:
         self._sku = None if sku is None or is_own else self._resolver(SKU, sku)
         self._steps = tuple(self._step(name, spec) for name, spec in section.template.items() if name != SKU and _is_mapped(spec))
         self._asks_product_type = PRODUCT_TYPE not in section.template
+        handling_time = section.template.get(HANDLING_TIME)
+        self._maps_handling_time = handling_time is not None and _is_mapped(handling_time)
         center = section.fulfillment_center_id
         self._center = (
             None if center is None else resolver(TemplateKind.PUBLISH, "fulfillment_center_id", center, rules={}, mapping_sets={})
@@ -151,6 +153,8 @@ class PublishTemplate:
                 draft.problems.append(result)
         if self._asks_product_type and not is_blank(data.get(PRODUCT_TYPE)):
             _product_type(draft, Found(data[PRODUCT_TYPE], PRODUCT_TYPE))
+        if not self._maps_handling_time:
+            facet_values.check_unmapped_handling_time(data, marketplace, draft.problems)
         return draft
 
     def _listing(self, draft: _Draft) -> Value:

@@ -6,7 +6,7 @@ Requirement rows R52-R60, R65. This runs for every staged message, so a template
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from worker.core.facet_values import Make, attribute, handling_time, price, quantity
+from worker.core.facet_values import Make, attribute, check_unmapped_handling_time, handling_time, price, quantity
 from worker.core.facets import HANDLING_TIME, PRICE, QUANTITY, Facets, Value
 from worker.core.issues import Issue, Severity
 from worker.core.json import JsonObject
@@ -56,9 +56,8 @@ class SyncTemplate:
     def facets(self, data: JsonObject, marketplace: Marketplace) -> Facets:
         values: dict[str, Value] = {}
         problems: list[Issue] = []
-        if not self._maps_handling_time and (days := data.get(HANDLING_TIME)) is not None:
-            # Out of its range it is the sender's mistake, of which he would else never hear: the default template does not map it.
-            handling_time(Found(days, HANDLING_TIME), data, marketplace, problems)
+        if not self._maps_handling_time:
+            check_unmapped_handling_time(data, marketplace, problems)
         for facet, resolve, make in self._steps:
             result = resolve(data)
             if type(result) is Found:
