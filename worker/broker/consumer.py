@@ -119,15 +119,19 @@ class BatchConsumer(Consumer):
                 self._released.clear()
                 self._connection.process_data_events(0)
                 return None
-            self._connection.process_data_events(0 if self._arrived else self._idle_seconds)
-            if self._arrived:
+            self._connection.process_data_events(0 if self._may_go() else self._idle_seconds)
+            if self._may_go():
                 self._linger()
         except AMQPError as error:
             raise ConnectionClosed(error) from None
         if self._cancelled or not self._channel.is_open:
             # Neither raises by itself: the worker would wait for ever.
             raise ConnectionClosed(None) from None
-        return self._batch() if self._arrived else None
+        return self._batch() if self._may_go() else None
+
+    def _may_go(self) -> bool:
+        """Whether there is a batch to hand out. One that is not full lets those before it end, so that what comes first commits first."""
+        return bool(self._arrived) and (not self._open or self._is_full())
 
     def _linger(self) -> None:
         deadline = self._clock.monotonic() + self._linger_seconds
