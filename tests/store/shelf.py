@@ -34,4 +34,4 @@ def want(tx: Transaction, connection_id: int, key: str, *, message: int = 1, **f
     wanted = {facet: Value(value) for facet, value in facets.items()}
     arrival = Arrival(message=message, source="erp", type="t", version=version(None, NOW), published=0.0, facets=wanted)
     list(coalesce(rows[name(connection_id, key)].key, arrival))
-    keys.save(tx, rows.values(), NOW)
+    keys.save(tx, rows.values())

@@ -140,7 +140,7 @@ def _end_unknown(ctx: Context, connection: Connection, unknown: Sequence[str]) -
                 found = _unknown(row.key.pending, connection, name.key, near.get(name.key))
                 ended += (outcomes.Ended(connection.id, settled) for settled in found)
                 row.key.pending = None
-        keys.save(tx, rows.values(), now)
+        keys.save(tx, rows.values())
         listings.ask_later(tx, connection.id, early, linger)
         outcomes.record(tx, ended, now)
     for each in ended:

@@ -223,9 +223,7 @@ def _fold(tx: Transaction, batch: _Batch) -> None:
     def fold(rows: Mapping[keys.KeyName, keys.KeyRow]) -> list[tuple[_Fresh, Settled]]:
         return [(new, settled) for new in batch.fresh for settled in coalesce(rows[new.name].key, new.arrival)]
 
-    # Not the time of arrival: how long a change lingers is told by Postgres' clock, and a worker's may be an hour ahead.
-    now: datetime = tx.exec_driver_sql("SELECT now()").scalar_one()
-    for new, settled in keys.change(tx, (new.name for new in batch.fresh), now, fold):
+    for new, settled in keys.change(tx, (new.name for new in batch.fresh), fold):
         if settled.outcome is Outcome.INVALID and settled.message == new.id:
             batch.refused.append((new.incoming, new.id, settled.issues))
         batch.ended.append((new.connection.name, outcomes.Ended(new.connection.id, settled)))

@@ -113,7 +113,7 @@ def _map_pending(ctx: Context, run: Run, connection: Connection, kind: Kind) -> 
                     decided.append(shipments.ShipmentRow(message, connection.id, *again.mapped.shipment, connection.revision))
             if row.state == "held":
                 row.state = "ready"  # the next cut says whether it still is to be held
-        keys.save(tx, rows.values(), now)
+        keys.save(tx, rows.values())
         shipments.decide_again(tx, decided)
         _end(tx, connection, settled, now)
         refused.keep(tx, invalid, now)
@@ -214,7 +214,7 @@ def _sent_again(
         sent.append(_SentAgain(id_, key, again, arrival))
     if sent:
         _log(tx, run, connection, sent, now)
-    keys.save(tx, rows.values(), now)
+    keys.save(tx, rows.values())
     _end(tx, connection, settled, now)
     return len(going), settled
 

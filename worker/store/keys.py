@@ -49,7 +49,7 @@ _LOCK: Final = f"""
      ORDER BY k.connection_id, k.kind, k.key FOR UPDATE OF k"""
 
 
-def change(tx: Transaction, names: Iterable[KeyName], now: datetime, work: Callable[[Mapping[KeyName, KeyRow]], Done]) -> Done:
+def change(tx: Transaction, names: Iterable[KeyName], work: Callable[[Mapping[KeyName, KeyRow]], Done]) -> Done:
     """Lock the rows of *names*, let *work* change them, write them back, and return what *work* does.
 
     Where another transaction makes one of the rows meanwhile, all is let go and *work* begins anew with what is there then.
@@ -60,7 +60,7 @@ def change(tx: Transaction, names: Iterable[KeyName], now: datetime, work: Calla
         rows = lock(tx, wanted)
         done = work(rows)
         try:
-            save(tx, rows.values(), now)
+            save(tx, rows.values())
         except Taken:
             tx.exec_driver_sql("ROLLBACK TO SAVEPOINT changing")
         else:
@@ -127,8 +127,9 @@ _COLUMNS: Final = (
     "connection_id, kind, key, state, hold_reason, priority, pending, pending_since, versions, confirmed, lead_time_said, split_id"
 )
 _NEW: Final = f"""
-    SELECT connection_id, kind, key, state, hold_reason, priority::smallint, pending::json, pending_since::timestamptz, versions::json,
-           confirmed::jsonb, lead_time_said::smallint, split_id::bigint
+    SELECT connection_id, kind, key, state, hold_reason, priority::smallint, pending::json,
+           CASE WHEN pending IS NOT NULL THEN coalesce(pending_since::timestamptz, now()) END AS pending_since,
+           versions::json, confirmed::jsonb, lead_time_said::smallint, split_id::bigint
       FROM unnest({NUMBERS}, {LINES}, {LINES}, {LINES}, {LINES}, {LINES}, {JSON_LINES}, {LINES}, {JSON_LINES}, {JSON_LINES},
                   {LINES}, {LINES}) AS wanted ({_COLUMNS})"""
 _INSERT: Final = f"INSERT INTO key_state ({_COLUMNS}) {_NEW} ORDER BY connection_id, kind, key ON CONFLICT DO NOTHING"
@@ -141,8 +142,10 @@ _UPDATE: Final = f"""
      WHERE k.connection_id = new.connection_id AND k.kind = new.kind AND k.key = new.key"""
 
 
-def save(tx: Transaction, rows: Iterable[KeyRow], now: datetime) -> None:
+def save(tx: Transaction, rows: Iterable[KeyRow]) -> None:
     """Write back rows that `lock` returned. A row leaves its feed by `flights.land`, not by this.
+
+    What is pending for the first time is so from now on by Postgres' clock, as all waits are: a worker's may be an hour ahead.
 
     Raises: Taken, when another transaction has made one of the rows since `lock`; all that was done since is then to be rolled back.
     """
@@ -150,13 +153,13 @@ def save(tx: Transaction, rows: Iterable[KeyRow], now: datetime) -> None:
     kept: list[KeyRow] = []
     for row in rows:
         (made if row.is_new else kept).append(row)
-    if made and tx.exec_driver_sql(_INSERT, _written(made, now)).rowcount < len(made):
+    if made and tx.exec_driver_sql(_INSERT, _written(made)).rowcount < len(made):
         raise Taken
     if kept:
-        tx.exec_driver_sql(_UPDATE, _written(kept, now))
+        tx.exec_driver_sql(_UPDATE, _written(kept))
 
 
-def _written(rows: Sequence[KeyRow], now: datetime) -> tuple[object, ...]:
+def _written(rows: Sequence[KeyRow]) -> tuple[object, ...]:
     """Return the columns of *rows*."""
     pending = [row.key.pending for row in rows]
     states, hold_reasons = zip(*map(_state, rows), strict=True)
@@ -166,7 +169,7 @@ def _written(rows: Sequence[KeyRow], now: datetime) -> tuple[object, ...]:
         lines(hold_reasons),
         lines(map(_priority, pending)),
         codec.lines(pending),
-        lines(None if row.key.pending is None else row.pending_since or now for row in rows),
+        lines(row.pending_since for row in rows),
         codec.lines([row.key.versions for row in rows]),
         codec.lines([row.key.confirmed for row in rows]),
         lines(row.key.lead_time_said for row in rows),
