@@ -47,6 +47,7 @@ KINDS: Mapping[str, Kind] = {
     "no_result_document": Kind("The feed ends DONE without a resultFeedDocumentId."),
     "feed_level_issue": Kind("The report has one issue without messageId, and zero counters; nothing is applied.", ("code", "message")),
     "counters_off": Kind("The report's counters say one message more than its issues and the feed do."),
+    "items_left_out": Kind("The report has no items, though the feed asks for them."),
     "issue_for_unknown_message": Kind("The report has an ERROR for a messageId that was never sent."),
     "accepted_not_applied": Kind("Messages (of skus, or all) are accepted, and silently not applied.", ("skus",)),
     "getfeeds_lag": Kind("getFeeds does not show the feed for so many virtual seconds.", ("seconds",)),

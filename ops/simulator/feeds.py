@@ -31,6 +31,7 @@ _OF_A_FEED = (
     "no_result_document",
     "feed_level_issue",
     "counters_off",
+    "items_left_out",
     "issue_for_unknown_message",
     "accepted_not_applied",
     "getfeeds_lag",

@@ -115,7 +115,8 @@ def _whole_report(header: JsonObject, messages: Sequence[Json], tally: _Tally, a
     report = _report(around, header, tally.issues, tally.accepted, tally.invalid)
     summary = report["summary"]
     assert isinstance(summary, dict)
-    _include_items(report, summary, header, [sku for sku in map(_sku, messages) if sku], around.shelf)
+    if "items_left_out" not in around.faults:
+        _include_items(report, summary, header, [sku for sku in map(_sku, messages) if sku], around.shelf)
     if "counters_off" in around.faults:
         summary |= {"messagesProcessed": tally.accepted + tally.invalid + 1, "messagesInvalid": tally.invalid + 1}
     return report

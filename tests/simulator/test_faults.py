@@ -271,6 +271,15 @@ def test_counters_may_be_off(simulator: Simulator, client: Client) -> None:
     assert (summary["messagesProcessed"], summary["messagesAccepted"], summary["messagesInvalid"]) == (3, 2, 1)
 
 
+def test_a_report_may_lack_the_items_that_were_asked_for(simulator: Simulator, client: Client) -> None:
+    simulator.fault("items_left_out")
+
+    report = client.process(*TWO)
+
+    assert "items" not in report
+    assert report["summary"]["messagesAccepted"] == 2
+
+
 def test_an_issue_may_name_a_message_that_was_never_sent(simulator: Simulator, client: Client) -> None:
     simulator.fault("issue_for_unknown_message")
 

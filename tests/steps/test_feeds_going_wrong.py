@@ -217,6 +217,17 @@ def test_a_lost_answer_is_found_at_amazon_and_the_feed_not_sent_twice(stocked: S
     assert stocked.simulator.calls("getFeeds") != []
 
 
+def test_a_feed_that_was_made_during_the_lost_call_needs_no_proof(stocked: Shop) -> None:
+    stocked.simulator.fault("drop_after", operation="createFeed")
+    stocked.simulator.fault("items_left_out")
+
+    sent = publish_all(stocked)
+    stocked.run()
+
+    assert stocked.words(*sent) == ["accepted"] * 4
+    assert created(stocked) == 1
+
+
 @pytest.mark.parametrize("kind", ["drop_before", "error_before"])
 def test_a_feed_that_amazon_never_got_is_sent_again_once(stocked: Shop, kind: str) -> None:
     stocked.simulator.fault(kind, operation="createFeed")

@@ -33,6 +33,10 @@ UNDER_WAY: Final = frozenset({"IN_QUEUE", "IN_PROGRESS"})
 CLOCK_MARGIN: Final = timedelta(minutes=2)
 """How far Amazon's clock may differ from ours without a feed of its being overlooked, or waited for in vain."""
 
+CALL_BEGINS: Final = timedelta(seconds=-5)
+CALL_ENDS: Final = timedelta(seconds=40)
+"""From when to when Amazon makes the feed of a call, counted from its beginning: no call lasts longer than its time-outs, 33 s."""
+
 
 def reconcile(ctx: Context, feed_id: FeedId) -> None:
     """Take the next look for an unclear feed: adopt what Amazon has, or send it again."""
@@ -94,7 +98,19 @@ def _conclude(ctx: Context, feed: Feed, connection: Connection, strangers: Seque
     with ctx.database.begin() as tx:
         if ours is not None:
             note = f"Found at Amazon as {ours.feed_id} after createFeed's answer was lost."
-            feeds.move(tx, feed, FeedEvent.AMAZON_ACCEPTED, due_in=poll_after(0, poll), note=note, amazon_feed_id=ours.feed_id, lease=None)
+            due_in = poll_after(0, poll)
+            # One that was made during the call is ours; of another its report must prove it.
+            unclear_since = None if _is_of_the_call(ours, feed) else feed.unclear_since
+            feeds.move(
+                tx,
+                feed,
+                FeedEvent.AMAZON_ACCEPTED,
+                due_in=due_in,
+                note=note,
+                amazon_feed_id=ours.feed_id,
+                lease=None,
+                unclear_since=unclear_since,
+            )
             log.info("feed_adopted", feed_id=feed.id, connection=connection.name, amazon_feed_id=ours.feed_id)
         elif feed.looks + 1 < len(LOOKS) or any(_may_prove_ours(stranger, feed) for stranger in strangers):
             again = look_after(feed.looks + 1, poll) if feed.looks + 1 < len(LOOKS) else None
@@ -103,6 +119,11 @@ def _conclude(ctx: Context, feed: Feed, connection: Connection, strangers: Seque
             note = "Amazon does not have it: sent again."
             feeds.move(tx, feed, FeedEvent.NOT_FOUND_AT_AMAZON, note=note, unclear_since=None, looks=0, lease=None)
             log.info("feed_not_found_at_amazon", feed_id=feed.id, connection=connection.name)
+
+
+def _is_of_the_call(found: AmazonFeed, feed: Feed) -> bool:
+    called_at = feed.submitted_at or feed.created_at
+    return called_at + CALL_BEGINS <= found.created_time <= called_at + CALL_ENDS
 
 
 def _may_prove_ours(stranger: AmazonFeed, feed: Feed) -> bool:
