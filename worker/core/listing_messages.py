@@ -29,6 +29,7 @@ from worker.core.json import JsonObject
 from worker.core.outcomes import Fate, Outcome, Reason
 
 _OFFER: Final = frozenset({PRICE, QUANTITY, HANDLING_TIME})
+_NOT_CARRIED: Final = _OFFER | {LISTING}
 
 
 def render(change: Change, confirmed: Mapping[str, Value], lead_time_said: int | None, listing: Listing, offer: Offer) -> Patch | Reason:
@@ -83,7 +84,7 @@ def _whole(change: Change, confirmed: Mapping[str, Value], lead_time_said: int |
     dropped = withheld(wanted, listing, offer)
     attributes: dict[str, Any] = dict(document["attributes"])
     sent: dict[str, Value] = {}
-    for name in sorted({name for name in (*wanted, *confirmed) if name not in _OFFER and name != LISTING}):
+    for name in sorted((wanted.keys() | confirmed.keys()) - _NOT_CARRIED):
         _carry(name, change, confirmed, attributes, sent, dropped, offer)
     price = wanted.get(PRICE, confirmed.get(PRICE))
     if price is not None and (PRICE in wanted or not price.cleared):

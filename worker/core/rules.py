@@ -125,7 +125,9 @@ def holds(conditions: tuple[Condition, ...], reader: Callable[[str], Callable[[J
 
 def is_blank(value: JsonValue) -> bool:
     """Whether a field is missing, null, a text of nothing but spaces, or a list or object without entries."""
-    return value is None or (isinstance(value, str) and not value.strip()) or value in ([], {})
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or value in ([], {})
 
 
 def number(value: JsonValue) -> Decimal | None:
@@ -139,6 +141,8 @@ def number(value: JsonValue) -> Decimal | None:
 
 def text(value: JsonValue) -> str:
     """Return a scalar as its JSON spells it, a text without its quotes."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
     # A number beyond all sense (1E+999999) stays as short as it came.
