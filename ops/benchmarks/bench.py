@@ -21,6 +21,7 @@ from worker.database import Database
 from worker.secrets import Vault, new_key
 from worker.store import connections
 
+TEMPLATE = "bench_template"
 KEY = new_key()
 _numbers = count(1)
 
@@ -33,15 +34,15 @@ class Bench:
         self.rabbitmq = rabbitmq
         self.folder = folder
         self.scale = scale
-        self._template = postgres.create_database("bench_template")
-        migrate.upgrade(self._template)
-        self._apply(self._template)
+        url = postgres.create_database(TEMPLATE)
+        migrate.upgrade(url)
+        self._apply(url)
 
     @contextmanager
-    def fresh(self) -> Iterator[dict[str, str]]:
-        """Yield the settings of a run on resources of its own, which are dropped at the end."""
+    def fresh(self, like: str = TEMPLATE) -> Iterator[dict[str, str]]:
+        """Yield the settings of a run on resources of its own, which are dropped at the end. *like*: a database that nobody uses now."""
         name = f"bench_{next(_numbers)}"
-        database_url = self.postgres.create_database(name, "bench_template")
+        database_url = self.postgres.create_database(name, like)
         (amqp_url,) = self.rabbitmq.create_vhosts([name])
         try:
             yield settings(database_url, amqp_url)
