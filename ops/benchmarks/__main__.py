@@ -8,6 +8,7 @@ from pathlib import Path
 from ops.benchmarks import backlog, cheapest, feeds, help_time, import_report, rendering, shipments, staging
 from ops.benchmarks.bench import Bench
 from ops.services import Durability, Place, PostgresServer, RabbitMQServer
+from worker import logs
 
 BENCHMARKS = {
     "staging": staging.run,
@@ -27,6 +28,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=5, help="runs of each, ours and the baseline in turn (default 5)")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the full size, to try things (default 1)")
     arguments = parser.parse_args()
+    logs.configure("console", "warning")
     with (
         tempfile.TemporaryDirectory(prefix="feedline-bench-") as folder,
         PostgresServer.launch(durability=Durability.SAFE, place=Place.LOCAL) as postgres,

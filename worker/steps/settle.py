@@ -56,6 +56,7 @@ _OUTCOMES: Final[Mapping[Verdict, Outcome]] = {
 _AVAILABILITY: Final = frozenset({QUANTITY, HANDLING_TIME})
 
 _PLAINLY_ACCEPTED: Final[tuple[Verdict, tuple[Issue, ...]]] = (Verdict.ACCEPTED, ())
+_ACCEPTED: Final = Fate(Outcome.ACCEPTED)
 
 
 def settle(ctx: Context, feed_id: FeedId) -> None:
@@ -207,7 +208,7 @@ def _landed(
 
     *has_moved*: the connection has another fulfillment channel by now, of which what the feed says of the stock is not known.
     """
-    fates = {number: None if number in undecided else _fate(*verdicts.get(number, _PLAINLY_ACCEPTED)) for number in landed.flights}
+    fates = {number: None if number in undecided else _fate(verdicts.get(number, _PLAINLY_ACCEPTED)) for number in landed.flights}
     known = [_known(flight, fates[number]) for number, flight in landed.flights.items()]
     carriers = {number: frozenset(flight.change.messages) for number, flight in landed.flights.items()}
     apart = [part for number, flight in landed.flights.items() for part in _decided(flight, fates[number])]
@@ -231,7 +232,10 @@ def _decided(flight: Flight, fate: Fate | None) -> list[tuple[Change, Fate | Non
     return [(flight.change, fate)]
 
 
-def _fate(verdict: Verdict, issues: tuple[Issue, ...]) -> Fate:
+def _fate(decided: tuple[Verdict, tuple[Issue, ...]]) -> Fate:
+    if decided is _PLAINLY_ACCEPTED:
+        return _ACCEPTED
+    verdict, issues = decided
     if verdict is Verdict.REJECTED:
         error = next((found for found in issues if found.severity is Severity.ERROR), None)
         return Fate(Outcome.REJECTED, reason=None if error is None else error.code, issues=issues)
