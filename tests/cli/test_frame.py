@@ -144,8 +144,9 @@ def test_a_file_that_is_not_there_is_one_sentence(feedline: Feedline, settings: 
 
 
 def test_a_reader_that_goes_away_is_no_fault() -> None:
+    feedline = shlex.quote(str(FEEDLINE))
     done = subprocess.run(
-        ["sh", "-c", f"{FEEDLINE} settings --new-key | true; {FEEDLINE} --help | head -1"], capture_output=True, text=True, check=True
+        ["sh", "-c", f"{feedline} settings --new-key | true; {feedline} --help | head -1"], capture_output=True, text=True, check=True
     )
 
     assert done.stderr == ""
