@@ -7,7 +7,6 @@ from typing import Final, NamedTuple
 from worker.core.json import JsonObject
 from worker.database import Transaction
 from worker.store import codec
-from worker.store.copying import array_of_numbers
 
 
 class Entry(NamedTuple):
@@ -32,13 +31,6 @@ FEED: Final = "feed"
 CONNECTION: Final = "connection"
 RUN: Final = "run"
 ORDER: Final = "order"
-
-
-def tell_outcomes(tx: Transaction, message_ids: Sequence[int], at: datetime) -> None:
-    """Add one entry for the outcomes of all *message_ids*."""
-    tx.exec_driver_sql(
-        "INSERT INTO outbox (kind, refs, created_at) VALUES (%s, %s::bigint[], %s)", (OUTCOME, array_of_numbers(message_ids), at)
-    )
 
 
 def tell(tx: Transaction, kind: str, payload: JsonObject, at: datetime, *, sealed: bytes | None = None) -> None:
