@@ -1,13 +1,15 @@
 """Staging on a real Postgres: what is committed, what it supersedes, what is refused and kept."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.steps.shop import NAME, Shop
 from worker.core.wire import Delivery
+from worker.database import Transaction
+from worker.store import keys
 
 LISTING = {"type": "feedline.listing.v1", "title": "A mug", "asin": "B0EXAMPLE1", "condition": "New", "quantity": 1}
 """A listing message that lacks its SKU."""
@@ -204,3 +206,22 @@ def test_two_workers_with_the_same_deliveries_neither_double_nor_deadlock(open_s
     ended = {row["message_id"] for row in shop.query("SELECT message_id FROM outcome")}
     assert pending | ended == {row["id"] for row in shop.query("SELECT id FROM message")}
     assert not pending & ended
+
+
+def test_a_batch_begins_anew_when_a_key_was_made_meanwhile(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.connect()
+    lock = keys.lock
+
+    def overtaken(tx: Transaction, names: Iterable[keys.KeyName]) -> dict[keys.KeyName, keys.KeyRow]:
+        rows = lock(tx, names)
+        monkeypatch.setattr(keys, "lock", lock)
+        with shop.ctx.database.begin() as other:
+            keys.save(other, lock(other, rows).values())
+        return rows
+
+    monkeypatch.setattr(keys, "lock", overtaken)
+    (sent,) = shop.publish({"sku": "A", "quantity": 1})
+
+    assert len(shop.query("SELECT FROM message")) == 1
+    assert shop.outcomes()[sent]["outcome"] is None
+    assert shop.key("A")["pending"]["f"]["quantity"]["v"] == {"value": 1}

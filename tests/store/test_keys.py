@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
+from tests.eventually import eventually
 from tests.store.shelf import name, want
 from worker.core.facets import Value
-from worker.database import Database
+from worker.database import Database, Transaction
 from worker.store import keys
 
 
@@ -93,6 +94,50 @@ def test_workers_that_meet_on_new_keys_wait_for_each_other_and_lose_nothing(stor
     with stored.begin() as tx:
         confirmed = tx.exec_driver_sql("SELECT confirmed FROM key_state").scalars().all()
     assert confirmed == [{f"worker {worker}": {"value": worker} for worker in range(4)}] * 10
+
+
+@pytest.mark.requirement("R120")
+def test_a_worker_waits_for_its_turn_and_does_nothing_twice(stored: Database, connection_id: int) -> None:
+    worked = []
+
+    def work(worker: int, tx: Transaction) -> None:
+        def note(rows: Mapping[keys.KeyName, keys.KeyRow]) -> None:
+            worked.append((worker, rows[name(connection_id, "A")].is_new))
+
+        keys.change(tx, [name(connection_id, "A")], note)
+
+    def second() -> None:
+        with stored.begin() as tx:
+            work(2, tx)
+
+    def one_waits() -> bool:
+        here = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        with stored.begin() as tx:
+            waiting = tx.exec_driver_sql(f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND {here}")
+            return bool(waiting.scalar_one())
+
+    with ThreadPoolExecutor(1) as threads:
+        with stored.begin() as tx:
+            work(1, tx)
+            later = threads.submit(second)
+            eventually(one_waits)
+        later.result(timeout=30)
+
+    assert worked == [(1, True), (2, False)]
+
+
+@pytest.mark.requirement("R120")
+def test_one_connection_does_not_wait_for_the_keys_of_another(stored: Database, connection_id: int) -> None:
+    with stored.begin() as tx:
+        other = tx.exec_driver_sql(
+            "INSERT INTO connection (name, account_id, marketplace_id, settings) "
+            "SELECT 'another', account_id, marketplace_id, settings FROM connection RETURNING id"
+        ).scalar_one()
+
+    with stored.begin() as slow:
+        keys.change(slow, [name(connection_id, "A")], len)
+        with stored.begin() as tx:
+            assert keys.change(tx, [name(other, "A")], len) == 1
 
 
 def test_a_row_that_another_made_meanwhile_is_not_written_over(stored: Database, connection_id: int) -> None:

@@ -6,10 +6,8 @@ already. The caller acknowledges after it has returned, never before.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
-from threading import Lock
 from typing import Final, NamedTuple
 
 import structlog
@@ -45,9 +43,6 @@ _DEADLOCK_OR_SERIALIZATION: Final = {"40P01", "40001"}
 
 LONGEST_SKU: Final = 40
 """Characters, the connection's prefix counted. Source: Amazon's listings guide."""
-
-_FOLDING: Final = Lock()
-"""One batch of a process folds at a time: two that have a key in common would wait for each other in Postgres, which costs both more."""
 
 KINDS: Final = {
     MessageType.INVENTORY: Kind.LISTINGS,
@@ -132,16 +127,17 @@ def _committed(ctx: Context, incoming: Sequence[Incoming], arrived: datetime) ->
     while True:
         attempt += 1
         try:
-            with ExitStack() as folding, ctx.database.begin() as tx:
-                return _write(tx, incoming, arrived, folding)
+            with ctx.database.begin() as tx:
+                return _write(tx, incoming, arrived)
+        except keys.Taken:
+            log.info("staging_begun_anew", attempt=attempt, reason="a key of the batch was made meanwhile")
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) not in _DEADLOCK_OR_SERIALIZATION or attempt == ATTEMPTS:
+            if getattr(error.orig, "sqlstate", None) not in _DEADLOCK_OR_SERIALIZATION or attempt >= ATTEMPTS:
                 raise
-            log.info("staging_begun_anew", attempt=attempt)
+            log.info("staging_begun_anew", attempt=attempt, reason="Postgres broke a deadlock")
 
 
-def _write(tx: Transaction, incoming: Sequence[Incoming], arrived: datetime, folding: ExitStack) -> _Batch:
-    """Write what *incoming* comes to. *folding*: closed after the commit."""
+def _write(tx: Transaction, incoming: Sequence[Incoming], arrived: datetime) -> _Batch:
     batch = _Batch(arrived)
     _sort(tx, batch, incoming)
     if batch.logged:
@@ -149,7 +145,6 @@ def _write(tx: Transaction, incoming: Sequence[Incoming], arrived: datetime, fol
     if batch.parcels:
         shipments.record(tx, batch.parcels)
     if batch.fresh:
-        folding.enter_context(_FOLDING)
         _fold(tx, batch)
     outcomes.record(tx, [ended for _, ended in batch.ended], arrived)
     if batch.refused:

@@ -41,6 +41,11 @@ class Taken(Exception):
     """Another transaction has made a row that this one was about to make."""
 
 
+_TURNS: Final[Mapping[str, int]] = {Kind.LISTINGS: 1_801_811_301, Kind.SHIPMENTS: 1_801_811_302}
+"""The first halves of the advisory locks of `change`; any numbers will do, as long as nobody else uses them."""
+
+_TAKE_TURNS: Final = "SELECT pg_advisory_xact_lock(turn, connection_id) FROM unnest(%s::int[], %s::int[]) AS turns (turn, connection_id)"
+
 _LOCK: Final = f"""
     SELECT wanted.number, k.state, k.hold_reason, k.linked, k.pending::text, k.pending_since, k.versions::text, k.confirmed::text,
            k.lead_time_said, k.split_id
@@ -52,19 +57,18 @@ _LOCK: Final = f"""
 def change(tx: Transaction, names: Iterable[KeyName], work: Callable[[Mapping[KeyName, KeyRow]], Done]) -> Done:
     """Lock the rows of *names*, let *work* change them, write them back, and return what *work* does.
 
-    Where another transaction makes one of the rows meanwhile, all is let go and *work* begins anew with what is there then.
+    For a connection and kind the transactions of the fleet that do so take turns, from here to their commit: nearly every batch has a
+    key in common with the next, and those that meet at a key of which there is no row yet cannot wait for it, but only begin anew.
+
+    Raises: Taken, where a transaction of another kind has made one of the rows meanwhile.
     """
     wanted = set(names)
-    tx.exec_driver_sql("SAVEPOINT changing")
-    while True:
-        rows = lock(tx, wanted)
-        done = work(rows)
-        try:
-            save(tx, rows.values())
-        except Taken:
-            tx.exec_driver_sql("ROLLBACK TO SAVEPOINT changing")
-        else:
-            return done
+    turns = sorted({(_TURNS[name.kind], name.connection_id) for name in wanted})
+    tx.exec_driver_sql(_TAKE_TURNS, tuple(map(array_of_numbers, zip(*turns, strict=True))))
+    rows = lock(tx, wanted)
+    done = work(rows)
+    save(tx, rows.values())
+    return done
 
 
 def lock(tx: Transaction, names: Iterable[KeyName]) -> dict[KeyName, KeyRow]:
@@ -72,7 +76,7 @@ def lock(tx: Transaction, names: Iterable[KeyName]) -> dict[KeyName, KeyRow]:
 
     Nobody waits in a circle: every transaction locks what exists, in order, before it makes what does not, in order.
     """
-    wanted = sorted(set(names))
+    wanted = list(set(names))
     if not wanted:
         return {}
     rows = dict(_row(wanted, found) for found in tx.exec_driver_sql(_LOCK, _columns(wanted)).all())
