@@ -144,13 +144,13 @@ def _write(tx: Transaction, incoming: Sequence[Incoming], arrived: datetime) -> 
         messages.log(tx, batch.logged, arrived)
     if batch.parcels:
         shipments.record(tx, batch.parcels)
+    if batch.repeats:
+        messages.note_repeats(tx, batch.repeats, arrived)
     if batch.fresh:
-        _fold(tx, batch)
+        _fold(tx, batch)  # from here to the commit others wait for their turn, so that only what follows from it comes after it
     outcomes.record(tx, [ended for _, ended in batch.ended], arrived)
     if batch.refused:
         messages.refuse(tx, (_refused(each, id_, issues, arrived) for each, id_, issues in batch.refused))
-    if batch.repeats:
-        messages.note_repeats(tx, batch.repeats, arrived)
     return batch
 
 
