@@ -6,7 +6,7 @@ So the end of a message is decided from the one row that is locked anyway, whate
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -130,10 +130,11 @@ def coalesce(key: Key, arrival: Arrival) -> Iterator[Settled]:
     elif arrival.version.sequenced:
         history.sequenced = True
 
-    if arrival.topic is not None:
-        yield from _retell(key, history, arrival, arrival.topic)
     newest = Last(arrival.version, arrival.message)
     replaced = Fate(Outcome.SUPERSEDED, by=arrival.message)
+    ends: _Ends = {}
+    if arrival.topic is not None:
+        _take_out(key.pending, _retell(key, history, arrival, arrival.topic), replaced, ends)
     fates: dict[str, Fate] = {}
     for facet, value in arrival.facets.items():
         told = arrival.topic or facet
@@ -145,9 +146,10 @@ def coalesce(key: Key, arrival: Arrival) -> Iterator[Settled]:
         if facet == HANDLING_TIME:
             key.lead_time_said = value.value
         if key.pending is not None and facet in key.pending.facets:
-            yield from _end(key.pending, facet, replaced)
+            _take_out(key.pending, (facet,), replaced, ends)
         if facet == LISTING:
-            yield from _delete(key, history, arrival) if value.cleared else _restate(key, history, arrival, value)
+            also = _delete(key, history, arrival) if value.cleared else _restate(key, history, arrival, value)
+            _take_out(key.pending, also, replaced, ends)
         known = key.confirmed.get(facet)
         if known is not None and same(facet, known, value):
             fates[facet] = Fate(Outcome.UNCHANGED)
@@ -156,6 +158,9 @@ def coalesce(key: Key, arrival: Arrival) -> Iterator[Settled]:
             key.pending = Change({}, {})
         key.pending.facets[facet] = Said(value, arrival.message)
 
+    if key.pending is not None:
+        for message, its_fates in ends.items():
+            yield from ended(key.pending, message, its_fates)
     if len(fates) == len(arrival.facets):
         yield settle(arrival.message, arrival.type, arrival.published, fates, arrival.warnings, arrival.nothing)
     else:
@@ -165,29 +170,31 @@ def coalesce(key: Key, arrival: Arrival) -> Iterator[Settled]:
         key.pending = None
 
 
-def _delete(key: Key, history: History, arrival: Arrival) -> Iterator[Settled]:
-    """Let the deletion of a listing take the place of all that waits for it, but for what its own source has said since."""
+def _delete(key: Key, history: History, arrival: Arrival) -> list[str]:
+    """Let the deletion of a listing take the place of all that waits for it, but for what its own source has said since.
+
+    Returns the facets whose place it takes, as `_restate` and `_retell` do.
+    """
     for facet in sorted({PRICE, QUANTITY, HANDLING_TIME, *history.facets} - {LISTING}):
         last = history.facets.get(facet)
         if last is None or last.version <= arrival.version:
             history.facets[facet] = Last(arrival.version, arrival.message)
     if history.facets[HANDLING_TIME].message == arrival.message:
         key.lead_time_said = None
-    if key.pending is not None:
-        for facet, said in list(key.pending.facets.items()):
-            if facet != LISTING and said.message != history.facets.get(facet, _NEVER).message:
-                yield from _end(key.pending, facet, Fate(Outcome.SUPERSEDED, by=arrival.message))
+    waiting = {} if key.pending is None else key.pending.facets
+    return [facet for facet, said in waiting.items() if facet != LISTING and said.message != history.facets.get(facet, _NEVER).message]
 
 
-def _restate(key: Key, history: History, arrival: Arrival, listing: Value) -> Iterator[Settled]:
+def _restate(key: Key, history: History, arrival: Arrival, listing: Value) -> list[str]:
     """Let a listing take the place of what waits of the attributes that it names, but for what its own source has said since."""
-    if key.pending is None:
-        return
-    for facet in [facet for facet in key.pending.facets if facet in listing.value.get("attributes", ())]:
+    named = () if key.pending is None else key.pending.facets.keys() & listing.value.get("attributes", ())
+    replaced = []
+    for facet in sorted(named):
         last = history.facets.get(facet)
         if last is None or last.version <= arrival.version:
             history.facets[facet] = Last(arrival.version, arrival.message)
-            yield from _end(key.pending, facet, Fate(Outcome.SUPERSEDED, by=arrival.message))
+            replaced.append(facet)
+    return replaced
 
 
 def publishes(change: Change | None) -> bool:
@@ -202,26 +209,31 @@ def _gave_sequence(history: History, topic: str | None) -> bool:
     return history.sequenced if topic is None else last is not None and last.version.sequenced
 
 
-def _retell(key: Key, history: History, arrival: Arrival, topic: str) -> Iterator[Settled]:
-    """Note that *arrival* tells *topic* anew, if it is not older than what is known, and end what it no longer speaks of."""
+def _retell(key: Key, history: History, arrival: Arrival, topic: str) -> list[str]:
+    """Note that *arrival* tells *topic* anew, if it is not older than what is known; return the facets of which it no longer speaks."""
     last = history.facets.get(topic)
     if last is not None and arrival.version < last.version:
-        return
+        return []
     history.facets[topic] = Last(arrival.version, arrival.message)
-    if key.pending is not None:
-        for facet in [facet for facet in key.pending.facets if topic_of(facet) == topic and facet not in arrival.facets]:
-            yield from _end(key.pending, facet, Fate(Outcome.SUPERSEDED, by=arrival.message))
+    waiting = () if key.pending is None else key.pending.facets
+    return [facet for facet in waiting if topic_of(facet) == topic and facet not in arrival.facets]
 
 
-def _end(change: Change, facet: str, fate: Fate) -> Sequence[Settled]:
-    """Take *facet* out of *change* with *fate*, and return its message if that was its last."""
-    return ended(change, change.facets.pop(facet).message, {facet: fate})
+_Ends: TypeAlias = dict[int, dict[str, Fate]]
+"""What becomes of messages' facets, by message."""
 
 
-def ended(change: Change, message: int, fates: Mapping[str, Fate]) -> Sequence[Settled]:
+def _take_out(change: Change | None, facets: Iterable[str], fate: Fate, ends: _Ends) -> None:
+    """Take *facets*, if there are any, out of *change*, and note their *fate*. Whether their messages end by it, `ended` says."""
+    if change is not None:
+        for facet in facets:
+            ends.setdefault(change.facets.pop(facet).message, {})[facet] = fate
+
+
+def ended(change: Change, message: int, fates: dict[str, Fate]) -> Sequence[Settled]:
     """Note the *fates* of a message's facets, which *change* no longer holds; return the message if nothing of it is left."""
     open_ = change.messages[message]
-    open_.fates = {**open_.fates, **fates}
+    open_.fates = {**open_.fates, **fates} if open_.fates else fates
     if open_.flies or message in [said.message for said in change.facets.values()]:
         return ()
     del change.messages[message]
@@ -230,7 +242,11 @@ def ended(change: Change, message: int, fates: Mapping[str, Fate]) -> Sequence[S
 
 def drop(change: Change, fates: Mapping[str, Fate]) -> list[Settled]:
     """Take facets out of *change*, each with its fate; return the messages that end by it."""
-    return [settled for facet, fate in fates.items() if facet in change.facets for settled in _end(change, facet, fate)]
+    ends: _Ends = {}
+    for facet, fate in fates.items():
+        if facet in change.facets:
+            _take_out(change, (facet,), fate, ends)
+    return [settled for message, its_fates in ends.items() for settled in ended(change, message, its_fates)]
 
 
 def blamed(change: Change, fates: Mapping[str, Fate]) -> dict[int, tuple[Issue, ...]]:

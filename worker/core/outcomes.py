@@ -74,10 +74,8 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def is_mixed(self) -> bool:
         """Whether the facets met different fates, so that the outcome alone does not tell them."""
-        if len(self.facets) < 2:
-            return False
-        first, *others = self.facets.values()
-        return any(other is not first and other != first for other in others)
+        fates = list(self.facets.values())
+        return len(fates) > 1 and fates.count(fates[0]) < len(fates)
 
 
 def settle(
@@ -103,12 +101,13 @@ def settle(
             issues=tuple(warnings),
             facets=facets,
         )
-    deciding = next(iter(facets.values()))
-    if all(fate is deciding for fate in facets.values()):
+    fates = list(facets.values())
+    deciding = fates[0]
+    if fates.count(deciding) == len(fates):
         issues = deciding.issues
     else:
-        deciding = min(facets.values(), key=lambda fate: PRECEDENCE.index(fate.outcome))
-        issues = _all_issues(facets.values())
+        deciding = min(fates, key=lambda fate: PRECEDENCE.index(fate.outcome))
+        issues = _all_issues(fates)
     outcome = deciding.outcome
     if outcome is Outcome.ACCEPTED and any(found.severity is not Severity.INFO for found in (*warnings, *issues)):
         outcome = Outcome.ACCEPTED_WITH_WARNINGS
