@@ -29,3 +29,9 @@ def first_of_day(day: int) -> int:
 def identifier(day: int, number: int) -> int:
     """Return the identifier of *number*, a sequence's next value, on *day*."""
     return (day << NUMBER_BITS) | (number & ((1 << NUMBER_BITS) - 1))
+
+
+def identifiers(day: int, first: int, count: int) -> range:
+    """Return the identifiers of *count* numbers from *first* on, of a block that the sequence gave whole on *day*."""
+    start = identifier(day, first)
+    return range(start, start + count)

@@ -37,7 +37,7 @@ _COLUMNS: Final = (
     "c.id, c.name, c.paused, c.revision, c.marketplace_id, c.account_id, a.client_id, a.selling_partner_id, a.region "
     "FROM connection c JOIN account a ON a.id = c.account_id"
 )
-_CURRENT: Final = text(f"SELECT {_COLUMNS} WHERE c.name = ANY(:names)")
+_CURRENT: Final = f"SELECT {_COLUMNS} WHERE c.name = ANY(%s)"
 _BY_ID: Final = text(f"SELECT {_COLUMNS} WHERE c.id = :id")
 _ALL: Final = text(f"SELECT {_COLUMNS} ORDER BY c.name")
 _FAULTS: Final = text("SELECT id, authorization_fault FROM account WHERE authorization_fault IS NOT NULL")
@@ -52,7 +52,7 @@ _settings: Final[WeakKeyDictionary[Engine, dict[ConnectionId, tuple[int, Connect
 def current(tx: Transaction, names: Iterable[str]) -> dict[str, Connection]:
     """Return the connections of these names, as far as there are any. One query, and one more after a change of settings."""
     wanted = list(names)
-    return {found.name: found for found in _connections(tx, tx.execute(_CURRENT, {"names": wanted}).all())} if wanted else {}
+    return {found.name: found for found in _connections(tx, tx.exec_driver_sql(_CURRENT, (wanted,)).all())} if wanted else {}
 
 
 def by_id(tx: Transaction, connection_id: int) -> Connection | None:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from typing import Final, NamedTuple
 
-from worker.core.ids import MessageId, identifier
+from worker.core.ids import MessageId, identifiers
 from worker.database import Transaction
 from worker.store.copying import LINES, NUMBERS, array_of_numbers, copy_rows, lines
 
@@ -70,8 +70,8 @@ def new_ids(tx: Transaction, count: int) -> list[MessageId]:
     rows = tx.exec_driver_sql(
         "SELECT (now() AT TIME ZONE 'UTC')::date - DATE '2020-01-01', nextval('message_id') FROM generate_series(1, %s)", (blocks,)
     ).all()
-    fresh = (MessageId(identifier(day, start + offset)) for day, start in rows for offset in range(IDS_IN_A_BLOCK))
-    return list(islice(fresh, count))
+    fresh = chain.from_iterable(identifiers(day, start, IDS_IN_A_BLOCK) for day, start in rows)
+    return [MessageId(each) for each in islice(fresh, count)]
 
 
 _REGISTER: Final = f"""
