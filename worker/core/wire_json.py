@@ -70,13 +70,11 @@ def _is_suspicious(text: bytes, written: bytes) -> bool:
     """Tell whether *text* may hold a key twice, or too many levels. *written*: its decoded value, compact.
 
     A key that stands twice was dropped with its colon, so fewer colons are written than were read. All others are
-    written as they came, but for one that was escaped.
+    written as they came, but for one that was escaped. What is written just as it came lost nothing.
     """
-    return (
-        text.count(b":") != written.count(b":")
-        or (b"\\" in text and b"\\u003" in text)
-        or written.count(b"{") + written.count(b"[") > DEEPEST
-    )
+    if written.count(b"{") + written.count(b"[") > DEEPEST:
+        return True
+    return text != written and (text.count(b":") != written.count(b":") or (b"\\" in text and b"\\u003" in text))
 
 
 def examine(text: bytes) -> tuple[list[Issue], JsonValue]:
