@@ -10,7 +10,7 @@ import typer
 from ops.cli import example
 from ops.cli.facet_values import value_in_words
 from ops.cli.output import Json, emit, emit_lines, facts, note, say, table
-from ops.cli.reading import limited, reading
+from ops.cli.reading import Limit, limited, reading
 from worker.errors import FeedlineError, UsageError
 
 app = typer.Typer(invoke_without_command=True)
@@ -22,7 +22,7 @@ def feeds(
     *,
     connection: Annotated[str | None, typer.Option(help="Only this connection's.")] = None,
     state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many. Default: 100 in a table, all of them with --json.")] = None,
+    limit: Limit = None,
     as_json: Json = False,
 ) -> None:
     """List the feeds, the newest first, or show one.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ops.cli.output import Json, emit_lines, note, table
-from ops.cli.reading import limited, snapshot
+from ops.cli.reading import Limit, limited, snapshot
 from ops.cli.session import database
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def listings(
     *,
     connection: Annotated[str, typer.Option(help="The connection's name.")],
     broken: Annotated[bool, typer.Option("--broken", help="List the lines of the newest report that could not be read.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many. Default: 100 in a table, all of them with --json.")] = None,
+    limit: Limit = None,
     as_json: Json = False,
 ) -> None:
     """List the imported listings of a connection, by SKU; without those that its newest report has no more.

@@ -7,7 +7,7 @@ import typer
 
 from ops.cli import example
 from ops.cli.output import Json, emit, emit_lines, facts, note, say, table
-from ops.cli.reading import limited, reading, snapshot
+from ops.cli.reading import Limit, limited, reading, snapshot
 from ops.cli.run import told
 from ops.cli.session import database, settings
 from worker.errors import FeedlineError, UsageError
@@ -21,7 +21,7 @@ def orders(
     *,
     connection: Annotated[str | None, typer.Option(help="Only this connection's.")] = None,
     status: Annotated[str | None, typer.Option(help="Only those in this status, as Amazon spells it: UNSHIPPED, SHIPPED, …")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many. Default: 100 in a table, all of them with --json.")] = None,
+    limit: Limit = None,
     as_json: Json = False,
 ) -> None:
     """List the imported orders, those that changed last first, or show one. The list holds no personal data.

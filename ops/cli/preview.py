@@ -10,7 +10,7 @@ from ops.cli.compare import compare
 from ops.cli.facet_values import pieces, value_in_words
 from ops.cli.output import Json, emit, note, say, table
 from ops.cli.publish import full_type, lines, opened
-from ops.cli.reading import reading
+from ops.cli.reading import MOST_ASKED_FOR, reading
 from worker.clock import Clock
 from worker.core.json import JsonValue, decode, encode
 from worker.errors import UsageError
@@ -37,7 +37,9 @@ def preview(
     ] = None,
     last: Annotated[
         int | None,
-        typer.Option("--last", min=1, help="In place of a file: the original's last so many messages, through both connections."),
+        typer.Option(
+            "--last", min=1, max=MOST_ASKED_FOR, help="In place of a file: the original's last so many messages, through both connections."
+        ),
     ] = None,
     against: Annotated[
         str | None, typer.Option("--against", help="With --last: the original. Default: what the connection was duplicated from.")

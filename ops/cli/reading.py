@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
 
 from ops.cli.output import table
 from ops.cli.session import database
@@ -15,6 +17,14 @@ if TYPE_CHECKING:
 
 MOST_SHOWN: Final = 100
 """Rows of a table that is meant for people. Programs, which ask for JSON, get all."""
+
+MOST_ASKED_FOR: Final = 2**31 - 1
+"""Rows that anybody may ask for: far more than can be read, and no more than Postgres counts to."""
+
+Limit = Annotated[
+    int | None, typer.Option(min=1, max=MOST_ASKED_FOR, help="At most so many. Default: 100 in a table, all of them with --json.")
+]
+"""The option of every command that lists rows: `def feeds(*, limit: Limit = None)`."""
 
 
 @contextmanager

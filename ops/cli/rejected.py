@@ -10,7 +10,7 @@ import typer
 
 from ops.cli import example
 from ops.cli.output import Json, emit, emit_lines, facts, note, say, table
-from ops.cli.reading import limited, reading, snapshot
+from ops.cli.reading import Limit, limited, reading, snapshot
 from ops.cli.session import database, settings
 from ops.cli.trace import issues_table
 from worker.errors import FeedlineError, UsageError
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-Id = Annotated[int, typer.Argument(metavar="ID", min=1, help="The refused delivery, as `feedline rejected list` numbers it.")]
+Id = Annotated[
+    int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="The refused delivery, as `feedline rejected list` numbers it.")
+]
 
 
 @app.callback()
@@ -35,7 +37,7 @@ def list_(
     *,
     state: Annotated[str, typer.Option(help="open, replayed, discarded, or all.")] = "open",
     connection: Annotated[str | None, typer.Option(help="Only those that name this connection.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many. Default: 100 in a table, all of them with --json.")] = None,
+    limit: Limit = None,
     as_json: Json = False,
 ) -> None:
     """List refused deliveries, the newest first."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ops.cli.output import Json, emit_lines, note
-from ops.cli.reading import limited, messages_table, moment, snapshot
+from ops.cli.reading import Limit, limited, messages_table, moment, snapshot
 from ops.cli.session import database
 from worker.errors import UsageError
 
@@ -22,7 +22,7 @@ def results(
         str | None, typer.Option(help="Only this outcome; pending, in_feed and held list messages that have none yet.")
     ] = None,
     since: Annotated[str | None, typer.Option(help="Only outcomes since then: 15m, 24h, 7d, or a time as 2026-01-31T12:00:00Z.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many. Default: 100 in a table, all of them with --json.")] = None,
+    limit: Limit = None,
     as_json: Json = False,
 ) -> None:
     """List what became of a connection's messages, the newest outcome first.

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ops.cli.output import Json, emit_lines, note, table
-from ops.cli.reading import limited, reading
+from ops.cli.reading import Limit, limited, reading
 from ops.cli.run import told
 from worker.errors import UsageError
 
@@ -15,7 +15,7 @@ def runs(
     connection: Annotated[str | None, typer.Option(help="Only this connection's.")] = None,
     kind: Annotated[str | None, typer.Option(help="Only this kind, as get-orders.")] = None,
     state: Annotated[str | None, typer.Option(help="Only those in this state: queued, running, done or failed.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many. Default: 100 in a table, all of them with --json.")] = None,
+    limit: Limit = None,
     as_json: Json = False,
 ) -> None:
     """List the runs, the newest first, with what they did.

@@ -7,7 +7,7 @@ import typer
 
 from ops.cli.facet_values import pieces, value_in_words
 from ops.cli.output import Cell, Json, emit, emit_lines, facts, say, table
-from ops.cli.reading import messages_table, reading, when
+from ops.cli.reading import MOST_ASKED_FOR, messages_table, reading, when
 from worker.errors import FeedlineError
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ def trace(
     *,
     source: Annotated[str | None, typer.Option(help="Only the message of this source; ids are unique within one.")] = None,
     connection: Annotated[str | None, typer.Option(help="Only what belongs to this connection.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Messages of a SKU or an order, the newest first.")] = MESSAGES_OF_A_KEY,
+    limit: Annotated[
+        int, typer.Option(min=1, max=MOST_ASKED_FOR, help="Messages of a SKU or an order, the newest first.")
+    ] = MESSAGES_OF_A_KEY,
     as_json: Json = False,
 ) -> None:
     """Tell the history of one message, or what is known of a SKU or an order and its messages.

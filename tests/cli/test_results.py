@@ -62,6 +62,7 @@ def test_results_are_chosen_by_outcome_time_and_number(feedline: Feedline, setti
         (("--connection", "nobody's"), 1, "There is no connection named nobody's."),
         (("--connection", NAME, "--outcome", "lost"), 2, "There is no outcome 'lost'."),
         (("--connection", NAME, "--since", "yesterday"), 2, "'yesterday' is no time."),
+        (("--connection", NAME, "--limit", "9" * 20), 2, "less than or equal to 2147483647"),
         ((), 2, "--connection"),
     ],
 )
