@@ -144,6 +144,9 @@ class Fleet(RuleBasedStateMachine):
         if self.heard and rate != self.amazon.rate:
             self.lowered, self.heard = rate < self.amazon.rate, False
             self.amazon.set_rate(rate, self.now)
+            if self.lowered and self.kind is Window:
+                # A longer window counts older calls again, against those that are on their way already. A bucket keeps its tokens.
+                self.excused |= self.until.keys()
 
 
 class FleetOnAWindow(Fleet):
