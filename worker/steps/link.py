@@ -129,12 +129,13 @@ def _end_unknown(ctx: Context, connection: Connection, unknown: Sequence[str]) -
         linger = timedelta(0) if lanes.flushes(tx, connection.id, Kind.LISTINGS) else timedelta(seconds=ctx.settings.feed_linger_seconds)
         near = imported_listings.near_misses(tx, connection.id, unknown)
         rows = keys.lock(tx, (keys.KeyName(connection.id, Kind.LISTINGS, sku) for sku in unknown))
+        lingering = listings.lingering(tx, connection.id, unknown, linger)
         for name, row in rows.items():
-            if row.state != "unlinked" or row.key.pending is None or row.pending_since is None:
+            if row.state != "unlinked" or row.key.pending is None:
                 continue
             if coalescing.publishes(row.key.pending):
                 row.state = "ready"
-            elif row.pending_since + linger > now:
+            elif name.key in lingering:
                 early.append(name.key)
             else:
                 found = _unknown(row.key.pending, connection, name.key, near.get(name.key))

@@ -1,7 +1,6 @@
 """key_state: what must still reach Amazon for each key, what is on its way, what Amazon is known to have."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
@@ -32,7 +31,6 @@ class KeyRow(msgspec.Struct, gc=False):
     state: str
     hold_reason: str | None
     linked: bool
-    pending_since: datetime | None
     is_new: bool = False
 
 
@@ -46,8 +44,7 @@ _TURNS: Final[Mapping[str, int]] = {Kind.LISTINGS: 1_801_811_301, Kind.SHIPMENTS
 _TAKE_TURNS: Final = "SELECT pg_advisory_xact_lock(turn, connection_id) FROM unnest(%s::int[], %s::int[]) AS turns (turn, connection_id)"
 
 _LOCK: Final = f"""
-    SELECT wanted.number, k.state, k.hold_reason, k.linked, k.pending::text, k.pending_since, k.versions::text, k.confirmed::text,
-           k.lead_time_said
+    SELECT wanted.number, k.state, k.hold_reason, k.linked, k.pending::text, k.versions::text, k.confirmed::text, k.lead_time_said
       FROM unnest({NUMBERS}, {LINES}, {LINES}) WITH ORDINALITY AS wanted (connection_id, kind, key, number)
       JOIN key_state k USING (connection_id, kind, key)
      ORDER BY k.connection_id, k.kind, k.key FOR UPDATE OF k"""
@@ -98,11 +95,11 @@ def _columns(names: Sequence[KeyName]) -> tuple[object, str, str]:
 
 
 def _new(name: KeyName) -> KeyRow:
-    return KeyRow(name, Key(None, {}, {}), "idle", None, linked=False, pending_since=None, is_new=True)
+    return KeyRow(name, Key(None, {}, {}), "idle", None, linked=False, is_new=True)
 
 
 def _row(wanted: Sequence[KeyName], row: Sequence[object]) -> KeyRow:
-    number, state, hold_reason, linked, pending, pending_since, versions, confirmed, lead_time_said = row
+    number, state, hold_reason, linked, pending, versions, confirmed, lead_time_said = row
     name = wanted[number - 1]  # type: ignore[operator]
     key = Key(
         None if pending is None else codec.change(pending),  # type: ignore[arg-type]
@@ -110,7 +107,7 @@ def _row(wanted: Sequence[KeyName], row: Sequence[object]) -> KeyRow:
         {} if confirmed == "{}" else codec.confirmed(confirmed),  # type: ignore[arg-type]
         lead_time_said,  # type: ignore[arg-type]
     )
-    return KeyRow(name, key, state, hold_reason, linked, pending_since)  # type: ignore[arg-type]
+    return KeyRow(name, key, state, hold_reason, linked)  # type: ignore[arg-type]
 
 
 def _state(row: KeyRow) -> tuple[str, str | None]:

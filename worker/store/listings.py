@@ -30,6 +30,15 @@ def unlinked(tx: Transaction, connection_id: int, at_most: int) -> list[str]:
     return [row[0] for row in rows]
 
 
+def lingering(tx: Transaction, connection_id: int, keys: Sequence[str], linger: timedelta) -> set[str]:
+    """Return those of *keys*, which are locked, whose changes have not lingered yet."""
+    rows = tx.exec_driver_sql(
+        "SELECT key FROM key_state WHERE connection_id = %s AND kind = %s AND key = ANY(%s::text[]) AND pending_since + %s > now()",
+        (connection_id, Kind.LISTINGS, list(keys), linger),
+    )
+    return {row[0] for row in rows}
+
+
 def ask_later(tx: Transaction, connection_id: int, keys: Sequence[str], linger: timedelta) -> None:
     """Let *keys*, which are locked, be asked about again when they have lingered."""
     tx.exec_driver_sql(
