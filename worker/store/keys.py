@@ -55,7 +55,7 @@ def change(tx: Transaction, names: Iterable[KeyName], work: Callable[[KeyRow], I
 
     For a connection and kind the transactions of the fleet that do so take turns, from here to their commit: nearly every batch has a
     key in common with the next, and those that meet at a key of which there is no row yet cannot wait for it, but only begin anew.
-    A row is read, changed and spelt before the next is read, while the processor has it in its cache: that takes a quarter less time.
+    A row is read, changed and spelt before the next is read, while the processor has it in its cache.
 
     Raises: Taken, where a transaction of another kind has made one of the rows meanwhile.
     """
