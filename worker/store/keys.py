@@ -1,6 +1,6 @@
 """key_state: what must still reach Amazon for each key, what is on its way, what Amazon is known to have."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
@@ -59,20 +59,17 @@ def change(tx: Transaction, names: Iterable[KeyName], work: Callable[[KeyRow], I
 
     Raises: Taken, where a transaction of another kind has made one of the rows meanwhile.
     """
-    wanted = list(set(names))
+    wanted = set(names)
     turns = sorted({(_TURNS[name.kind], name.connection_id) for name in wanted})
     tx.exec_driver_sql(_TAKE_TURNS, tuple(map(array_of_numbers, zip(*turns, strict=True))))
     done: list[Done] = []
 
-    def changed(row: KeyRow) -> _Values:
-        done.extend(work(row))
-        return _values(row)
+    def changed() -> Iterator[KeyRow]:
+        for row in _locked(tx, wanted):
+            done.extend(work(row))
+            yield row
 
-    found = tx.exec_driver_sql(_LOCK, _columns(wanted)).all()
-    kept = [changed(_row(wanted, each)) for each in found]
-    there = {values[:3] for values in kept}
-    made = [changed(_new(name)) for name in wanted if name not in there]
-    _write(tx, made, kept)
+    save(tx, changed())
     return done
 
 
@@ -81,12 +78,17 @@ def lock(tx: Transaction, names: Iterable[KeyName]) -> dict[KeyName, KeyRow]:
 
     Nobody waits in a circle: every transaction locks what exists, in order, before it makes what does not, in order.
     """
-    wanted = list(set(names))
-    if not wanted:
-        return {}
-    found = (_row(wanted, each) for each in tx.exec_driver_sql(_LOCK, _columns(wanted)).all())
-    rows = {row.name: row for row in found}
-    return rows | {name: _new(name) for name in wanted if name not in rows}
+    return {row.name: row for row in _locked(tx, set(names))}
+
+
+def _locked(tx: Transaction, names: set[KeyName]) -> Iterator[KeyRow]:
+    wanted, missing = list(names), set(names)
+    if wanted:
+        for found in tx.exec_driver_sql(_LOCK, _columns(wanted)).all():
+            row = _row(wanted, found)
+            missing.remove(row.name)
+            yield row
+    yield from map(_new, missing)
 
 
 def _columns(names: Sequence[KeyName]) -> tuple[object, str, str]:
@@ -135,8 +137,7 @@ def _state_of_order(row: KeyRow, pending: Change) -> tuple[str, str | None]:
 
 _COLUMNS: Final = "connection_id, kind, key, state, hold_reason, priority, pending, versions, lead_time_said"
 _NEW: Final = f"""
-    SELECT connection_id, kind, key, state, hold_reason, priority::smallint AS priority, pending::json AS pending,
-           versions::json AS versions, lead_time_said::smallint AS lead_time_said
+    SELECT connection_id, kind, key, state, hold_reason, priority::smallint, pending::json, versions::json, lead_time_said::smallint
       FROM unnest({NUMBERS}, {LINES}, {LINES}, {LINES}, {LINES}, {LINES}, {JSON_LINES}, {JSON_LINES}, {LINES}) AS wanted ({_COLUMNS})"""
 _INSERT: Final = f"""
     INSERT INTO key_state ({_COLUMNS}, pending_since)
@@ -162,7 +163,10 @@ def save(tx: Transaction, rows: Iterable[KeyRow]) -> None:
     kept: list[_Values] = []
     for row in rows:
         (made if row.is_new else kept).append(_values(row))
-    _write(tx, made, kept)
+    if made and tx.exec_driver_sql(_INSERT, _as_columns(made)).rowcount < len(made):
+        raise Taken
+    if kept:
+        tx.exec_driver_sql(_UPDATE, _as_columns(kept))
 
 
 _Values: TypeAlias = tuple[int, str, str, str, str | None, int, str, str, int | None]
@@ -172,13 +176,6 @@ _Values: TypeAlias = tuple[int, str, str, str, str | None, int, str, str, int | 
 def _values(row: KeyRow) -> _Values:
     pending, versions = codec.text(row.key.pending), codec.text(row.key.versions)
     return (*row.name, *_state(row), _priority(row.key.pending), pending, versions, row.key.lead_time_said)
-
-
-def _write(tx: Transaction, made: Sequence[_Values], kept: Sequence[_Values]) -> None:
-    if made and tx.exec_driver_sql(_INSERT, _as_columns(made)).rowcount < len(made):
-        raise Taken
-    if kept:
-        tx.exec_driver_sql(_UPDATE, _as_columns(kept))
 
 
 def _as_columns(rows: Sequence[_Values]) -> tuple[str, ...]:
