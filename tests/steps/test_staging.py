@@ -210,18 +210,19 @@ def test_two_workers_with_the_same_deliveries_neither_double_nor_deadlock(open_s
 
 def test_a_batch_begins_anew_when_a_key_was_made_meanwhile(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.connect()
-    lock = keys.lock
+    save = keys.save
 
-    def overtaken(tx: Transaction, names: Iterable[keys.KeyName]) -> dict[keys.KeyName, keys.KeyRow]:
-        rows = lock(tx, names)
-        monkeypatch.setattr(keys, "lock", lock)
+    def overtaken(tx: Transaction, rows: Iterable[keys.KeyRow]) -> None:
+        monkeypatch.setattr(keys, "save", save)
+        changed = list(rows)
         with shop.ctx.database.begin() as other:
-            keys.save(other, lock(other, rows).values())
-        return rows
+            save(other, keys.lock(other, [row.name for row in changed]).values())
+        save(tx, changed)
 
-    monkeypatch.setattr(keys, "lock", overtaken)
+    monkeypatch.setattr(keys, "save", overtaken)
     (sent,) = shop.publish({"sku": "A", "quantity": 1})
 
+    assert keys.save is save, "nobody overtook"
     assert len(shop.query("SELECT FROM message")) == 1
     assert shop.outcomes()[sent]["outcome"] is None
     assert shop.key("A")["pending"]["f"]["quantity"]["v"] == {"value": 1}
