@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pika
 import pytest
+from dramatiq.errors import ConnectionClosed
 from pika.adapters.blocking_connection import BlockingConnection
 
 from tests.eventually import eventually
@@ -22,9 +23,14 @@ class Queue:
         topology.declare(self._upstream)
         self._channel = self._upstream.channel()
         self._channel.confirm_delivery()
-        connection = BlockingConnection(pika.URLParameters(url))
         self.consumer = BatchConsumer(
-            connection, topology.INVENTORY, "stage_inventory", size=SIZE, linger_seconds=0.01, idle_seconds=0.05, clock=Clock()
+            [pika.URLParameters(url)],
+            topology.INVENTORY,
+            "stage_inventory",
+            size=SIZE,
+            linger_seconds=0.01,
+            idle_seconds=0.05,
+            clock=Clock(),
         )
 
     def publish(self, *bodies: bytes) -> None:
@@ -35,6 +41,9 @@ class Queue:
         taken = eventually(lambda: next(self.consumer))
         assert taken is not None
         return taken
+
+    def delete(self) -> None:
+        self._channel.queue_delete(topology.INVENTORY)
 
     def close(self) -> None:
         self.consumer.close()
@@ -71,3 +80,27 @@ def test_full_batches_wait_for_nobody(queue: Queue) -> None:
     queue.publish(*[b"2"] * SIZE)
 
     assert (bodies(first), bodies(queue.take())) == ([b"1"], [b"2"] * SIZE)
+
+
+def test_a_queue_that_is_deleted_ends_its_consumer(queue: Queue) -> None:
+    queue.publish(b"1")
+    taken = queue.take()
+
+    queue.delete()
+
+    with pytest.raises(ConnectionClosed):
+        list(queue.consumer)
+    queue.consumer.ack(taken)  # of a worker that ends later than the consumer
+
+
+def test_what_was_committed_last_is_acknowledged_before_the_connection_closes(queue: Queue, vhost: str) -> None:
+    queue.publish(b"1")
+    taken = queue.take()
+    taken.batch.committed = True
+    queue.consumer.ack(taken)
+
+    queue.consumer.close()
+    queue.consumer.close()  # Dramatiq may do so again
+
+    with BlockingConnection(pika.URLParameters(vhost)) as other:
+        assert other.channel().basic_get(topology.INVENTORY)[0] is None

@@ -7,7 +7,8 @@ import pika
 import pytest
 from dramatiq.errors import ConnectionClosed
 
-from worker.broker.consumer import connect
+from worker.broker.consumer import BatchConsumer, connect
+from worker.clock import Clock
 from worker.readiness import RabbitMQReady
 
 
@@ -23,6 +24,8 @@ def test_a_consumer_tries_it_again_as_it_does_a_broker_that_is_down(silent_broke
 
     with pytest.raises(ConnectionClosed):
         connect(parameters)
+    with pytest.raises(ConnectionClosed, match="Timeout during AMQP handshake"):
+        BatchConsumer([parameters], "feedline.inventory", "stage_inventory", size=1, linger_seconds=0, idle_seconds=1, clock=Clock())
 
 
 def test_an_instance_is_not_ready_and_says_why(silent_broker: str) -> None:

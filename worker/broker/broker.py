@@ -45,25 +45,28 @@ class FeedlineBroker(RabbitmqBroker):
             self.emit_after("declare_queue", queue_name)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
-        """Declare the topology on a fresh connection, and return the queue's consumer."""
+        """Declare the topology on a connection of its own, and return the queue's consumer."""
+        self._declare_topology()
+        if queue_name not in STAGING_ACTORS:
+            return WorkConsumer(self, queue_name, prefetch, timeout)
+        return BatchConsumer(
+            self.parameters,
+            queue_name,
+            STAGING_ACTORS[queue_name],
+            size=self._settings.ingest_batch,
+            linger_seconds=self._settings.ingest_linger_ms / 1000,
+            idle_seconds=timeout / 1000,
+            clock=self._clock,
+        )
+
+    def _declare_topology(self) -> None:
         connection = connect(self.parameters)
         try:
             for notice in topology.declare(connection):
                 if notice not in self._noticed:
                     self._noticed.add(notice)
                     log.warning("topology_differs", notice=notice)
-            if queue_name in STAGING_ACTORS:
-                return BatchConsumer(
-                    connection,
-                    queue_name,
-                    STAGING_ACTORS[queue_name],
-                    size=self._settings.ingest_batch,
-                    linger_seconds=self._settings.ingest_linger_ms / 1000,
-                    idle_seconds=timeout / 1000,
-                    clock=self._clock,
-                )
             connection.close()
-            return WorkConsumer(self, queue_name, prefetch, timeout)
         except AMQPError as error:
             if connection.is_open:
                 connection.close()

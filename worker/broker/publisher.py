@@ -12,10 +12,10 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 import pika
-from pika.adapters.select_connection import SelectConnection
 from pika.channel import Channel
-from pika.exceptions import AMQPError
+from pika.exceptions import AMQPError, ChannelClosed
 
+from worker.broker.line import Line
 from worker.broker.topology import EVENTS_EXCHANGE
 from worker.core.events import OutgoingEvent
 from worker.errors import FeedlineError
@@ -53,7 +53,7 @@ class Publisher:
         self._parameters = [_parameters(url) for url in urls]
         self._confirm_seconds = confirm_seconds
         self._one_at_a_time = threading.Lock()
-        self._line: _Line | None = None
+        self._outlet: _Outlet | None = None
 
     def publish_events(self, events: Sequence[OutgoingEvent], *, exchange: str = EVENTS_EXCHANGE, mandatory: bool = False) -> None:
         """Publish *events* in their order, persistently, and return when all are confirmed. *mandatory*: some queue must take each.
@@ -63,9 +63,9 @@ class Publisher:
         if not events:
             return
         with self._one_at_a_time:
-            line = self._open_line()
+            outlet = self._open_outlet()
             batch = _Batch(events, exchange, mandatory)
-            line.begin(batch)
+            outlet.begin(batch)
             try:
                 batch.wait(self._confirm_seconds)
             except NotPublished as fault:
@@ -83,23 +83,23 @@ class Publisher:
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _open_line(self) -> "_Line":
-        if self._line is None or not self._line.is_open:
+    def _open_outlet(self) -> "_Outlet":
+        if self._outlet is None or not self._outlet.is_open:
             self._hang_up()
-            self._line = _Line(self._parameters)
+            self._outlet = _Outlet(self._parameters)
             try:
-                self._line.opened.result(2 * CONNECT_SECONDS * len(self._parameters) + 1)
+                self._outlet.opened.result(2 * CONNECT_SECONDS * len(self._parameters) + 1)
             except (NotPublished, FutureTimeout) as fault:
                 self._hang_up()
                 nodes = ", ".join(f"{node.host}:{node.port}" for node in self._parameters)
                 why = str(fault) or "no answer"
                 raise NotPublished(f"RabbitMQ cannot be used at {nodes} ({why}). Check FEEDLINE_AMQP_URL with: feedline doctor") from None
-        return self._line
+        return self._outlet
 
     def _hang_up(self) -> None:
-        if self._line is not None:
-            self._line.hang_up()
-            self._line = None
+        if self._outlet is not None:
+            self._outlet.hang_up()
+            self._outlet = None
 
 
 def _parameters(url: str) -> pika.URLParameters:
@@ -113,7 +113,7 @@ def _parameters(url: str) -> pika.URLParameters:
 
 
 class _Batch:
-    """Events on their way, and what has been confirmed of them. Touched by the line's thread only, but for `wait`."""
+    """Events on their way, and what has been confirmed of them. Touched by the outlet's thread only, but for `wait`."""
 
     def __init__(self, events: Sequence[OutgoingEvent], exchange: str, mandatory: bool) -> None:  # noqa: FBT001  # AMQP's own flag
         self.events, self.exchange, self.mandatory = events, exchange, mandatory
@@ -156,16 +156,13 @@ class _Confirm(Protocol):
     def method(self) -> _Tagged: ...
 
 
-class _Line:
-    """One connection with its channel in confirm mode, and the thread that runs it until it is closed."""
+class _Outlet:
+    """A line with its channel in confirm mode, and the thread that runs it until it is closed."""
 
     def __init__(self, nodes: Sequence[pika.URLParameters]) -> None:
         self.opened: Future[None] = Future()
         self.is_open = False
-        self._nodes = nodes
-        self._loop = pika.adapters.select_connection.IOLoop()
-        self._is_connecting = True
-        self._connection: SelectConnection | None = None
+        self._line = Line(nodes, self._channel_open, self._lost)
         self._channel: Channel | None = None
         self._batch: _Batch | None = None
         self._tag = 0
@@ -182,41 +179,29 @@ class _Line:
         with self._guard:
             self._batch = batch
             if not self._is_over:
-                self._loop.add_callback_threadsafe(self._begin)
+                self._line.loop.add_callback_threadsafe(self._begin)
                 return
         self._ended("the connection was lost")
 
     def hang_up(self) -> None:
         with self._guard:
             if not self._is_over:
-                self._loop.add_callback_threadsafe(self._close)
+                self._line.loop.add_callback_threadsafe(self._close)
         self._thread.join(CONNECT_SECONDS)
 
-    # In the line's own thread.
+    # In the outlet's own thread.
 
     def _run(self) -> None:
-        self._workflow = SelectConnection.create_connection(self._nodes, self._connected, custom_ioloop=self._loop)
         try:
-            self._loop.start()
+            self._line.loop.start()
         finally:
             with self._guard:
                 self._is_over = True
             self._ended("the connection was lost")
-            self._loop.close()
-
-    def _connected(self, result: object) -> None:
-        self._is_connecting = False
-        if not isinstance(result, SelectConnection):
-            self._ended(why_rabbitmq(result) if isinstance(result, BaseException) else "the connection could not be made")
-            self._stop_soon()
-            return
-        self._connection = result
-        result.add_on_close_callback(lambda _connection, _reason: self._stop_soon())
-        result.channel(on_open_callback=self._channel_open)
+            self._line.loop.close()
 
     def _channel_open(self, channel: Channel) -> None:
         self._channel = channel
-        channel.add_on_close_callback(self._channel_closed)
         channel.add_on_return_callback(self._returned)
         channel.confirm_delivery(self._confirmed, callback=self._ready)
 
@@ -224,9 +209,11 @@ class _Line:
         self.is_open = True
         self.opened.set_result(None)
 
-    def _channel_closed(self, _channel: Channel, reason: Exception) -> None:
-        self._ended(f"RabbitMQ closed the channel: {getattr(reason, 'reply_text', '') or type(reason).__name__}")
-        self._close()
+    def _lost(self, reason: object) -> None:
+        if isinstance(reason, ChannelClosed):
+            self._ended(f"RabbitMQ closed the channel: {reason.reply_text or type(reason).__name__}")
+        else:
+            self._ended(why_rabbitmq(reason) if isinstance(reason, BaseException) else "the connection was lost")
 
     def _begin(self) -> None:
         if self.is_open:
@@ -283,7 +270,7 @@ class _Line:
             self._batch.unroutable.append(str(method.routing_key))
 
     def _ended(self, reason: str) -> None:
-        """Fail what is under way; nothing more is published on this line."""
+        """Fail what is under way; nothing more is published here."""
         self.is_open = False
         batch, self._batch = self._batch, None
         if batch is not None:
@@ -293,13 +280,4 @@ class _Line:
 
     def _close(self) -> None:
         self.is_open = False
-        if self._is_connecting:
-            self._workflow.abort()
-        elif self._connection is not None and self._connection.is_open:
-            self._connection.close()
-        elif self._connection is None or self._connection.is_closed:
-            self._stop_soon()
-
-    def _stop_soon(self) -> None:
-        """Stop after what pika has put off until the loop's next turn: it closes the socket there."""
-        self._loop.add_callback(self._loop.stop)
+        self._line.close()
