@@ -139,6 +139,40 @@ def test_a_worker_waits_for_its_turn_and_does_nothing_twice(stored: Database, co
     assert worked == [(1, True), (2, False)]
 
 
+def test_a_row_that_another_moved_while_it_was_waited_for_is_written_where_it_is_now(stored: Database, connection_id: int) -> None:
+    with stored.begin() as tx:
+        want(tx, connection_id, "A", message=1, quantity=1)
+
+    def say_more() -> None:
+        with stored.begin() as tx:
+            want(tx, connection_id, "A", message=2, price="1.00")
+
+    def one_waits() -> bool:
+        with stored.begin() as tx:
+            return bool(
+                tx.exec_driver_sql("SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").all()
+            )
+
+    with ThreadPoolExecutor(1) as threads:
+        with stored.begin() as tx:
+            tx.exec_driver_sql("UPDATE key_state SET priority = priority")
+            later = threads.submit(say_more)
+            eventually(one_waits)
+        later.result(timeout=30)
+
+    assert row(stored, "A").pending["f"].keys() == {"quantity", "price"}
+
+
+def test_a_row_that_is_not_where_it_was_locked_is_not_lost_in_silence(stored: Database, connection_id: int) -> None:
+    with stored.begin() as tx:
+        want(tx, connection_id, "A", quantity=1)
+
+    with pytest.raises(RuntimeError, match="1 of 1 keys"), stored.begin() as tx:
+        rows = keys.lock(tx, [name(connection_id, "A")])
+        keys.save(tx, rows.values())
+        keys.save(tx, rows.values())
+
+
 @pytest.mark.requirement("R120")
 def test_one_connection_does_not_wait_for_the_keys_of_another(stored: Database, connection_id: int) -> None:
     with stored.begin() as tx:

@@ -242,6 +242,6 @@ def release_failing(tx: Transaction, connection_id: int) -> int:
     return tx.exec_driver_sql(
         "UPDATE key_state SET state = CASE WHEN linked OR kind <> %s THEN 'ready' ELSE 'unlinked' END, hold_reason = NULL "
         "WHERE (connection_id, kind, key) IN (SELECT connection_id, kind, key FROM key_state "
-        "WHERE connection_id = %s AND state = 'held' AND hold_reason = %s ORDER BY kind, key FOR UPDATE)",
+        "WHERE connection_id = %s AND state = 'held' AND hold_reason = %s ORDER BY key, kind FOR UPDATE)",
         (Kind.LISTINGS, connection_id, Reason.FEEDS_FAILING),
     ).rowcount

@@ -24,14 +24,21 @@ class KeyName(NamedTuple):
 
 
 class KeyRow(msgspec.Struct, gc=False):
-    """A locked row: *key* is what the core changes of it; what is confirmed of it only feeds do. `is_new`: there is none yet."""
+    """A locked row: *key* is what the core changes of it; what is confirmed of it only feeds do.
+
+    `ctid`: where Postgres has it, and will have it until somebody writes it, which only who has locked it can; None: there is none yet.
+    """
 
     name: KeyName
     key: Key
     state: str
     hold_reason: str | None
     linked: bool
-    is_new: bool = False
+    ctid: str | None = None
+
+    @property
+    def is_new(self) -> bool:
+        return self.ctid is None
 
 
 class Taken(Exception):
@@ -43,11 +50,13 @@ _TURNS: Final[Mapping[str, int]] = {Kind.LISTINGS: 1_801_811_301, Kind.SHIPMENTS
 
 _TAKE_TURNS: Final = "SELECT pg_advisory_xact_lock(turn, connection_id) FROM unnest(%s::int[], %s::int[]) AS turns (turn, connection_id)"
 
+# By the key first: it tells nearly every two rows apart, so that Postgres sorts them in a third of the time.
 _LOCK: Final = f"""
-    SELECT wanted.number, k.state, k.hold_reason, k.linked, k.pending::text, k.versions::text, k.confirmed::text, k.lead_time_said
+    SELECT wanted.number, k.ctid::text, k.state, k.hold_reason, k.linked,
+           k.pending::text, k.versions::text, k.confirmed::text, k.lead_time_said
       FROM unnest({NUMBERS}, {LINES}, {LINES}) WITH ORDINALITY AS wanted (connection_id, kind, key, number)
       JOIN key_state k USING (connection_id, kind, key)
-     ORDER BY k.connection_id, k.kind, k.key FOR UPDATE OF k"""
+     ORDER BY k.key, k.connection_id, k.kind FOR UPDATE OF k"""
 
 
 def change(tx: Transaction, names: Iterable[KeyName], work: Callable[[KeyRow], Iterable[Done]]) -> list[Done]:
@@ -97,11 +106,11 @@ def _columns(names: Sequence[KeyName]) -> tuple[object, str, str]:
 
 
 def _new(name: KeyName) -> KeyRow:
-    return KeyRow(name, Key(None, {}, {}), "idle", None, linked=False, is_new=True)
+    return KeyRow(name, Key(None, {}, {}), "idle", None, linked=False)
 
 
 def _row(wanted: Sequence[KeyName], row: Sequence[object]) -> KeyRow:
-    number, state, hold_reason, linked, pending, versions, confirmed, lead_time_said = row
+    number, ctid, state, hold_reason, linked, pending, versions, confirmed, lead_time_said = row
     name = wanted[number - 1]  # type: ignore[operator]
     key = Key(
         None if pending is None else codec.change(pending),  # type: ignore[arg-type]
@@ -109,7 +118,7 @@ def _row(wanted: Sequence[KeyName], row: Sequence[object]) -> KeyRow:
         {} if confirmed == "{}" else codec.confirmed(confirmed),  # type: ignore[arg-type]
         lead_time_said,  # type: ignore[arg-type]
     )
-    return KeyRow(name, key, state, hold_reason, linked)  # type: ignore[arg-type]
+    return KeyRow(name, key, state, hold_reason, linked, ctid)  # type: ignore[arg-type]
 
 
 def _state(row: KeyRow) -> tuple[str, str | None]:
@@ -135,52 +144,59 @@ def _state_of_order(row: KeyRow, pending: Change) -> tuple[str, str | None]:
     return ("held", Reason.BUNDLE_PARTIAL) if waits_for_components(pending, row.key.confirmed) else ("ready", None)
 
 
-_COLUMNS: Final = "connection_id, kind, key, state, hold_reason, priority, pending, versions, lead_time_said"
-_NEW: Final = f"""
-    SELECT connection_id, kind, key, state, hold_reason, priority::smallint, pending::json, versions::json, lead_time_said::smallint
-      FROM unnest({NUMBERS}, {LINES}, {LINES}, {LINES}, {LINES}, {LINES}, {JSON_LINES}, {JSON_LINES}, {LINES}) AS wanted ({_COLUMNS})"""
+_COLUMNS: Final = "state, hold_reason, priority, pending, versions, lead_time_said"
+_TYPED: Final = "state, hold_reason, priority::smallint, pending::json, versions::json, lead_time_said::smallint"
+_ARRAYS: Final = f"{LINES}, {LINES}, {LINES}, {JSON_LINES}, {JSON_LINES}, {LINES}"
 _INSERT: Final = f"""
-    INSERT INTO key_state ({_COLUMNS}, pending_since)
-    SELECT new.*, CASE WHEN pending IS NOT NULL THEN now() END
-      FROM ({_NEW}) AS new ORDER BY connection_id, kind, key ON CONFLICT DO NOTHING"""
+    INSERT INTO key_state (connection_id, kind, key, {_COLUMNS}, pending_since)
+    SELECT connection_id, kind, key, {_TYPED}, CASE WHEN pending IS NOT NULL THEN now() END
+      FROM unnest({NUMBERS}, {LINES}, {LINES}, {_ARRAYS}) AS new (connection_id, kind, key, {_COLUMNS})
+     ORDER BY key, connection_id, kind ON CONFLICT DO NOTHING"""
 _UPDATE: Final = f"""
     UPDATE key_state k
        SET state = new.state, hold_reason = new.hold_reason, priority = new.priority, pending = new.pending,
            pending_since = CASE WHEN new.pending IS NOT NULL THEN coalesce(k.pending_since, now()) END, versions = new.versions,
            lead_time_said = new.lead_time_said, split_id = CASE WHEN new.pending IS NOT NULL THEN k.split_id END
-      FROM ({_NEW}) AS new
-     WHERE k.connection_id = new.connection_id AND k.kind = new.kind AND k.key = new.key"""
+      FROM (SELECT place::tid, {_TYPED} FROM unnest({LINES}, {_ARRAYS}) AS wanted (place, {_COLUMNS})) AS new
+     WHERE k.ctid = new.place"""
 
 
 def save(tx: Transaction, rows: Iterable[KeyRow]) -> None:
-    """Write back rows that `lock` returned, but for what is confirmed. A row leaves its feed by `flights.land`, not by this.
+    """Write back rows that `lock` returned, once, but for what is confirmed. A row leaves its feed by `flights.land`, not by this.
 
     What is pending for the first time is so from now on by Postgres' clock, as all waits are: a worker's may be an hour ahead.
 
     Raises: Taken, when another transaction has made one of the rows since `lock`; all that was done since is then to be rolled back.
     """
-    made: list[_Values] = []
-    kept: list[_Values] = []
+    made: list[tuple[KeyName, _Values]] = []
+    kept: list[tuple[str, _Values]] = []
     for row in rows:
-        (made if row.is_new else kept).append(_values(row))
-    if made and tx.exec_driver_sql(_INSERT, _as_columns(made)).rowcount < len(made):
-        raise Taken
+        if row.ctid is None:
+            made.append((row.name, _values(row)))
+        else:
+            kept.append((row.ctid, _values(row)))
+    if made:
+        names, values = zip(*made, strict=True)
+        if tx.exec_driver_sql(_INSERT, (*_columns(names), *_as_columns(values))).rowcount < len(made):
+            raise Taken
     if kept:
-        tx.exec_driver_sql(_UPDATE, _as_columns(kept))
+        places, values = zip(*kept, strict=True)
+        written = tx.exec_driver_sql(_UPDATE, (lines(places), *_as_columns(values))).rowcount
+        if written < len(kept):
+            raise RuntimeError(f"{len(kept) - written} of {len(kept)} keys are no longer where they were locked")
 
 
-_Values: TypeAlias = tuple[int, str, str, str, str | None, int, str, str, int | None]
+_Values: TypeAlias = tuple[str, str | None, int, str, str, int | None]
 """A row as `_COLUMNS` takes it."""
 
 
 def _values(row: KeyRow) -> _Values:
     pending, versions = codec.text(row.key.pending), codec.text(row.key.versions)
-    return (*row.name, *_state(row), _priority(row.key.pending), pending, versions, row.key.lead_time_said)
+    return (*_state(row), _priority(row.key.pending), pending, versions, row.key.lead_time_said)
 
 
 def _as_columns(rows: Sequence[_Values]) -> tuple[str, ...]:
-    connection_ids, *others = zip(*rows, strict=True)
-    return (array_of_numbers(connection_ids), *map(lines, others))
+    return tuple(map(lines, zip(*rows, strict=True)))
 
 
 def _priority(pending: Change | None) -> int:

@@ -28,7 +28,7 @@ class Waits(NamedTuple):
 
 # Whoever locks several keys does so in the order of their names.
 _TO_COME: Final = """(connection_id, kind, key) IN (
-    SELECT connection_id, kind, key FROM key_state WHERE pending_since > now() ORDER BY connection_id, kind, key FOR UPDATE)"""
+    SELECT connection_id, kind, key FROM key_state WHERE pending_since > now() ORDER BY key, connection_id, kind FOR UPDATE)"""
 
 WAITS: Final = (
     Waits("feed", ("due_at", "claimed_until", "dispatched_until", "submitted_at", "unclear_since"), "due_at IS NOT NULL"),
