@@ -6,6 +6,7 @@ What depends on the connection's template (prices, quantities, handling times) i
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -117,7 +118,13 @@ def read(event: Event | Refused, *, now: datetime) -> Message | Invalid:
 
 
 def _digest(kind: str | None, body: bytes) -> bytes:
-    return blake2b((kind or "").encode(errors="surrogatepass") + b"\0" + body, digest_size=16).digest()
+    return blake2b(_beginning(kind) + body, digest_size=16).digest()
+
+
+@lru_cache(maxsize=16)
+def _beginning(kind: str | None) -> bytes:
+    """Return what the digest takes in before the body."""
+    return (kind or "").encode(errors="surrogatepass") + b"\0"
 
 
 # The attributes of the CloudEvent.

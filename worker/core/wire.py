@@ -69,7 +69,10 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 
 def decode(delivery: Delivery) -> list[Event | Refused]:
     """Return the events of *delivery* in their order; an empty batch has none. Never raises for anything a sender can send."""
-    body, content_type = delivery.body, _content_type(delivery)
+    body = delivery.body
+    if delivery.content_type == STRUCTURED and len(body) <= MOST_BYTES:
+        return [_structured(body, STRUCTURED)]  # nearly every one
+    content_type = _content_type(delivery)
     kind = _media_type(content_type)
     if len(body) > MOST_BYTES:
         return _too_large(delivery, content_type)
@@ -99,13 +102,11 @@ def _storable(text: str) -> str:
 
 def _content_type(delivery: Delivery) -> str | None:
     value = delivery.content_type
-    return value if value is None or value == STRUCTURED else _storable(_as_text(value))
+    return value if value is None else _storable(_as_text(value))
 
 
 def _media_type(content_type: str | None) -> str:
-    if content_type is None or content_type == STRUCTURED:
-        return content_type or ""
-    return content_type.partition(";")[0].strip().lower()
+    return "" if content_type is None else content_type.partition(";")[0].strip().lower()
 
 
 def _is_array(body: bytes) -> bool:

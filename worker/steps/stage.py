@@ -92,6 +92,9 @@ class _Batch:
     ended: list[tuple[str, outcomes.Ended]] = field(default_factory=list)
     parcels: list[ShipmentRow] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.arrived_text = self.arrived.isoformat()
+
 
 def stage(ctx: Context, deliveries: Sequence[Delivery], arrived: datetime) -> None:
     """Commit *deliveries*, in their order. *arrived*: when the consumer took them; the time of messages without one.
@@ -143,7 +146,7 @@ def _write(tx: Transaction, incoming: Sequence[Incoming], arrived: datetime) -> 
     if identified:
         ids = messages.new_ids(tx, len(identified))
         known = messages.register(tx, [_identity(each, id_) for each, id_ in zip(identified, ids, strict=True)])
-        messages.log(tx, _sorted(batch, zip(identified, ids, strict=True), known, found), arrived)
+        messages.log(tx, _sorted(batch, zip(identified, ids, strict=True), known, found))
     if batch.parcels:
         shipments.record(tx, batch.parcels)
     if batch.repeats:
@@ -201,7 +204,7 @@ def _take_in(batch: _Batch, each: Incoming, message: Message, id_: MessageId, co
         return _turn_down(batch, each, id_, connection, log_key, facets.faults)
     name = keys.KeyName(connection.id, KINDS[message.type], key)
     batch.fresh.append(_Fresh(id_, each, connection, name, arrival(id_, message, facets, batch.arrived)))
-    return _logged(each, id_, connection, log_key, facets)
+    return _logged(batch, each, id_, connection, log_key, facets)
 
 
 def _own_key(read: Invalid, connection: Connection | None) -> str | None:
@@ -218,7 +221,7 @@ def _turn_down(
     ended = outcomes.Ended(None if connection is None else connection.id, _invalid(id_, each.read, batch.arrived, issues))
     batch.refused.append((each, id_, issues))
     batch.ended.append(("" if connection is None else connection.name, ended))
-    return _logged(each, id_, connection, key, Facets({}))
+    return _logged(batch, each, id_, connection, key, Facets({}))
 
 
 def _fold(tx: Transaction, batch: _Batch) -> None:
@@ -308,9 +311,12 @@ def _invalid(id_: MessageId, read: Message | Invalid, arrived: datetime, issues:
     )
 
 
-def _logged(each: Incoming, id_: MessageId, connection: Connection | None, key: str | None, facets: Facets) -> messages.LoggedMessage:
+def _logged(
+    batch: _Batch, each: Incoming, id_: MessageId, connection: Connection | None, key: str | None, facets: Facets
+) -> messages.LoggedMessage:
     read = each.read
     return messages.LoggedMessage(
+        batch.arrived_text,
         id_,
         read.source or "",
         read.external_id or "",

@@ -244,7 +244,7 @@ def _log(tx: Transaction, run: Run, connection: Connection, sent: Sequence[_Sent
     names = [f"{run.id}-{each.again.stored.id}" for each in sent]
     identities = (messages.Identity(core.SOURCE, name, each.id, each.again.message.digest) for name, each in zip(names, sent, strict=True))
     messages.register(tx, list(identities))
-    messages.log(tx, (_logged(connection, name, each) for name, each in zip(names, sent, strict=True)), now)
+    messages.log(tx, (_logged(connection, name, each, now.isoformat()) for name, each in zip(names, sent, strict=True)))
     told = ((each.id, each.again.mapped.shipment) for each in sent)
     rows = [shipments.ShipmentRow(id_, connection.id, *shipment, connection.revision) for id_, shipment in told if shipment is not None]
     if rows:
@@ -252,9 +252,10 @@ def _log(tx: Transaction, run: Run, connection: Connection, sent: Sequence[_Sent
     resync.add(tx, run.id, ((each.id, each.key) for each in sent))
 
 
-def _logged(connection: Connection, name: str, each: _SentAgain) -> messages.LoggedMessage:
+def _logged(connection: Connection, name: str, each: _SentAgain, at: str) -> messages.LoggedMessage:
     shipment = each.again.mapped.shipment
     return messages.LoggedMessage(
+        at,
         each.id,
         core.SOURCE,
         name,

@@ -42,8 +42,11 @@ def lines(values: Iterable[object]) -> str:
 
     psycopg makes an array item by item in Python, which takes ten times as long. Raises: ValueError when a value holds a newline.
     """
-    texts = ["" if value is None else str(value) for value in values]
-    text = "\n".join(texts)
+    texts = list(values)
+    try:
+        text = "\n".join(texts)  # type: ignore[arg-type]  # nearly every column is nothing but text
+    except TypeError:
+        text = "\n".join("" if value is None else str(value) for value in texts)
     if text.count("\n") >= max(1, len(texts)):
         raise ValueError("a value of a column holds a newline")
     return text

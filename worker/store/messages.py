@@ -31,8 +31,12 @@ class Known(NamedTuple):
 
 
 class LoggedMessage(NamedTuple):
-    """A row of `message` but for when it was received, in the order of its columns. `facets` as `array_of` writes them."""
+    """A row of `message`, in the order of its columns.
 
+    `received_at`: in ISO 8601, for psycopg would write the one time of a batch anew for every row. `facets`: as `array_of` writes them.
+    """
+
+    received_at: str
     id: MessageId
     source: str
     external_id: str
@@ -99,13 +103,12 @@ def register(tx: Transaction, identities: Sequence[Identity]) -> Mapping[Message
     return {MessageId(wanted): Known(MessageId(first), bytes(digest)) for wanted, first, digest in rows}
 
 
-def log(tx: Transaction, messages: Iterable[LoggedMessage], received_at: datetime) -> None:
-    at = received_at.isoformat()  # psycopg would write it anew for every row
+def log(tx: Transaction, messages: Iterable[LoggedMessage]) -> None:
     copy_rows(
         tx,
-        "message (id, source, external_id, type, connection, connection_id, key, facets, sequence, time, traceparent, warnings, body, "
-        "received_at)",
-        ((*message, at) for message in messages),
+        "message (received_at, id, source, external_id, type, connection, connection_id, key, facets, sequence, time, traceparent, "
+        "warnings, body)",
+        messages,
     )
 
 
