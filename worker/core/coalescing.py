@@ -130,43 +130,45 @@ def coalesce(key: Key, arrival: Arrival) -> Iterator[Settled]:
     elif arrival.version.sequenced:
         history.sequenced = True
 
-    newest = Last(arrival.version, arrival.message)
-    replaced = Fate(Outcome.SUPERSEDED, by=arrival.message)
+    version, message, topic = arrival.version, arrival.message, arrival.topic
+    newest = Last(version, message)
+    replaced = Fate(Outcome.SUPERSEDED, by=message)
     ends: _Ends = {}
-    if arrival.topic is not None:
-        _take_out(key.pending, _retell(key, history, arrival, arrival.topic), replaced, ends)
+    if topic is not None:
+        _take_out(key.pending, _retell(key, history, arrival, topic), replaced, ends)
     fates: dict[str, Fate] = {}
     for facet, value in arrival.facets.items():
-        told = arrival.topic or facet
+        told = topic or facet
         last = history.facets.get(told)
-        if last is not None and arrival.version < last.version:
+        if last is not None and version < last.version:
             fates[facet] = Fate(Outcome.SUPERSEDED, by=last.message)
             continue
         history.facets[told] = newest
         if facet == HANDLING_TIME:
             key.lead_time_said = value.value
-        if key.pending is not None and facet in key.pending.facets:
-            _take_out(key.pending, (facet,), replaced, ends)
+        pending = key.pending
+        if pending is not None and (said := pending.facets.pop(facet, None)) is not None:
+            ends.setdefault(said.message, {})[facet] = replaced
         if facet == LISTING:
             also = _delete(key, history, arrival) if value.cleared else _restate(key, history, arrival, value)
-            _take_out(key.pending, also, replaced, ends)
+            _take_out(pending, also, replaced, ends)
         known = key.confirmed.get(facet)
         if known is not None and same(facet, known, value):
             fates[facet] = Fate(Outcome.UNCHANGED)
             continue
-        if key.pending is None:
-            key.pending = Change({}, {})
-        key.pending.facets[facet] = Said(value, arrival.message)
+        if pending is None:
+            pending = key.pending = Change({}, {})
+        pending.facets[facet] = Said(value, message)
 
-    if key.pending is not None:
-        for message, its_fates in ends.items():
-            yield from ended(key.pending, message, its_fates)
+    pending = key.pending
+    if pending is not None:
+        for other, its_fates in ends.items():
+            yield from ended(pending, other, its_fates)
     if len(fates) == len(arrival.facets):
-        yield settle(arrival.message, arrival.type, arrival.published, fates, arrival.warnings, arrival.nothing)
-    else:
-        pending = key.pending or Change({}, {})
-        pending.messages[arrival.message] = Open(arrival.type, arrival.published, fates, arrival.warnings)
-    if key.pending is not None and not key.pending.messages:
+        yield settle(message, arrival.type, arrival.published, fates, arrival.warnings, arrival.nothing)
+    elif pending is not None:
+        pending.messages[message] = Open(arrival.type, arrival.published, fates, arrival.warnings)
+    if pending is not None and not pending.messages:
         key.pending = None
 
 
