@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import msgspec
 import re2
@@ -142,6 +142,8 @@ def _specversion(attributes: JsonObject, faults: list[Issue]) -> None:
 
 def _identifier(attributes: JsonObject, name: str, faults: list[Issue]) -> str | None:
     value = attributes.get(name)
+    if _is_plain(value, MOST_ATTRIBUTE_BYTES // 4):  # no character has more than four bytes
+        return value
     if value is None:
         faults.append(issue("ATTRIBUTE_MISSING", field=name))
         return None
@@ -153,10 +155,13 @@ def _identifier(attributes: JsonObject, name: str, faults: list[Issue]) -> str |
     return text
 
 
+def _is_plain(value: JsonValue, most_characters: int) -> TypeGuard[str]:
+    """Tell of nearly every *value* that can be an identifier that it can: it is short enough and has nothing but printable characters."""
+    return type(value) is str and 0 < len(value) <= most_characters and value.isprintable() and not value.isspace()
+
+
 def _unfit(value: JsonValue, most_bytes: int) -> str | None:
     """Return why *value* cannot be an identifier, or None."""
-    if type(value) is str and value.isprintable() and 0 < len(value) <= most_bytes // 4 and not value.isspace():
-        return None  # nearly every one: no character has more than four bytes
     if not isinstance(value, str):
         return "it must be text."
     if not value or value.isspace():
@@ -236,12 +241,20 @@ def _data(kind: MessageType | None, data: JsonValue, faults: list[Issue]) -> tup
     if not isinstance(data, dict):
         faults.append(issue("FIELD_INVALID", field="data", reason="it must be a JSON object."))
         return None, None
-    if kind is MessageType.SHIPMENT:
-        return _shipment(data, faults)
+    return (_untyped if kind is None else _DATA_OF[kind])(data, faults)
+
+
+def _untyped(data: JsonObject, faults: list[Issue]) -> tuple[str | None, str | None]:
+    return _connection(data, faults), None
+
+
+def _inventory(data: JsonObject, faults: list[Issue]) -> tuple[str | None, str | None]:
+    return _connection(data, faults), _sku(data, faults)
+
+
+def _listing(data: JsonObject, faults: list[Issue]) -> tuple[str | None, str | None]:
     connection = _connection(data, faults)
-    if kind is None:
-        return connection, None
-    if kind is MessageType.LISTING and data.get("operation") not in (None, "delete"):
+    if data.get("operation") not in (None, "delete"):
         reason = "delete is the only operation that can be named."
         faults.append(issue("FIELD_INVALID", field="operation", value=data["operation"], reason=reason))
     return connection, _sku(data, faults)
@@ -249,6 +262,8 @@ def _data(kind: MessageType | None, data: JsonValue, faults: list[Issue]) -> tup
 
 def _connection(data: JsonObject, faults: list[Issue]) -> str | None:
     value = data.get("connection")
+    if _is_plain(value, MOST_NAME_CHARACTERS):
+        return value
     if value is None:
         faults.append(issue("FIELD_MISSING", field="connection"))
         return None
@@ -267,6 +282,8 @@ def _unfit_name(value: JsonValue) -> str | None:
 
 def _sku(data: JsonObject, faults: list[Issue]) -> str | None:
     value = data.get("sku")
+    if _is_plain(value, MOST_SKU_CHARACTERS):
+        return value
     if value is None:
         faults.append(issue("FIELD_MISSING", field="sku"))
         return None
@@ -296,6 +313,9 @@ def _shipment(data: JsonObject, faults: list[Issue]) -> tuple[str | None, str | 
         is_wrong = {fault["loc"][0] for fault in wrong if fault["loc"]}
         return (None if "connection" in is_wrong else data.get("connection")), None
     return shipment.connection, shipment_key(shipment.fulfillment_request_number, shipment.tracking_number)
+
+
+_DATA_OF: Final = {MessageType.INVENTORY: _inventory, MessageType.LISTING: _listing, MessageType.SHIPMENT: _shipment}
 
 
 def shipment_key(fulfillment_request_number: str, tracking_number: str | None) -> str:

@@ -108,8 +108,8 @@ def settle(
     else:
         deciding = min(fates, key=lambda fate: PRECEDENCE.index(fate.outcome))
         issues = _all_issues(fates)
-    outcome = deciding.outcome
-    if outcome is Outcome.ACCEPTED and any(found.severity is not Severity.INFO for found in (*warnings, *issues)):
+    outcome, told = deciding.outcome, (*warnings, *issues)
+    if told and outcome is Outcome.ACCEPTED and any(found.severity is not Severity.INFO for found in told):
         outcome = Outcome.ACCEPTED_WITH_WARNINGS
     return Settled(
         message=message,
@@ -118,7 +118,7 @@ def settle(
         outcome=outcome,
         reason=deciding.reason,
         by=deciding.by,
-        issues=(*warnings, *issues),
+        issues=told,
         facets=facets,
     )
 

@@ -61,10 +61,14 @@ class Incoming(NamedTuple):
 
 
 class Mapped(NamedTuple):
-    """What a connection's template makes of a message. `shipment`: what is kept of a shipment beside its facets."""
+    """What a connection's template makes of a message. `logged`: its key in the log, of a shipment the parcel's, not its order's.
+
+    `shipment`: what is kept of a shipment beside its facets.
+    """
 
     key: str
     facets: Facets
+    logged: str
     shipment: Shipment | None = None
 
 
@@ -196,10 +200,9 @@ def _sorted(
 
 
 def _take_in(batch: _Batch, each: Incoming, message: Message, id_: MessageId, connection: Connection) -> messages.LoggedMessage:
-    key, facets, shipment = mapped(message, connection, batch.arrived)
+    key, facets, log_key, shipment = mapped(message, connection, batch.arrived)
     if shipment is not None:
         batch.parcels.append(ShipmentRow(id_, connection.id, *shipment, connection.revision))
-    log_key = key if message.type is not MessageType.SHIPMENT else message.key if shipment is None else shipment.parcel
     if facets.faults:
         return _turn_down(batch, each, id_, connection, log_key, facets.faults)
     name = keys.KeyName(connection.id, KINDS[message.type], key)
@@ -230,32 +233,42 @@ def _fold(tx: Transaction, batch: _Batch) -> None:
     for new in batch.fresh:
         of_key.setdefault(new.name, []).append(new)
 
-    def fold(row: keys.KeyRow) -> Iterator[tuple[_Fresh, Settled]]:
-        return ((new, settled) for new in of_key[row.name] for settled in coalesce(row.key, new.arrival))
+    def fold(row: keys.KeyRow) -> Sequence[tuple[_Fresh, Settled]]:
+        return [(new, settled) for new in of_key[row.name] for settled in coalesce(row.key, new.arrival)]
 
     for new, settled in keys.change(tx, of_key, fold):
-        if settled.outcome is Outcome.INVALID and settled.message == new.id:
+        if settled.message == new.id and settled.outcome is Outcome.INVALID:
             batch.refused.append((new.incoming, new.id, settled.issues))
         batch.ended.append((new.connection.name, outcomes.Ended(new.connection.id, settled)))
 
 
 def mapped(message: Message, connection: Connection, now: datetime) -> Mapped:
     """Return the key and the facets that the connection's template makes of *message*: of a shipment, those of its order."""
-    if message.type is MessageType.SHIPMENT:
+    make = _SKU_AND_FACETS.get(message.type)
+    if make is None:
         facets, shipment = connection.settings.shipment_template.make(message.data, message.key, now)
-        return Mapped(message.data["amazon_order_id"], facets, shipment)
-    settings = connection.settings
-    if message.type is MessageType.LISTING:
-        own_sku, facets = settings.publish_template.publish(message.data, connection.marketplace)
-    else:
-        own_sku, facets = message.key, sync_facets(message.data, settings, connection.marketplace)
+        return Mapped(message.data["amazon_order_id"], facets, message.key if shipment is None else shipment.parcel, shipment)
+    own_sku, facets = make(message, connection)
     # What a listing's template makes of the SKU is what its prices and quantities are about, too.
-    key = from_amazon(own_sku or message.key, settings.sku_prefix)
-    sku = to_amazon(key, settings.sku_prefix)
+    prefix = connection.settings.sku_prefix
+    key = from_amazon(own_sku or message.key, prefix)
+    sku = to_amazon(key, prefix)
     if len(sku) > LONGEST_SKU:
         fault = issue("SKU_INVALID", field="sku", value=sku, reason=f"it has {len(sku)} characters")
-        return Mapped(key, Facets({}, faults=(fault, *facets.faults)))
-    return Mapped(key, facets)
+        return Mapped(key, Facets({}, faults=(fault, *facets.faults)), key)
+    return Mapped(key, facets, key)
+
+
+def _of_inventory(message: Message, connection: Connection) -> tuple[str | None, Facets]:
+    return None, sync_facets(message.data, connection.settings, connection.marketplace)
+
+
+def _of_listing(message: Message, connection: Connection) -> tuple[str | None, Facets]:
+    return connection.settings.publish_template.publish(message.data, connection.marketplace)
+
+
+_SKU_AND_FACETS: Final = {MessageType.INVENTORY: _of_inventory, MessageType.LISTING: _of_listing}
+"""What makes the facets of a message about a SKU, and the SKU, if the template names one of its own."""
 
 
 def every_fault(read: Invalid, connection: Connection | None) -> tuple[Issue, ...]:

@@ -133,7 +133,7 @@ def _state(row: KeyRow) -> tuple[str, str | None]:
     if row.state == "held" and not (row.hold_reason == Reason.QUANTITY_UNKNOWN and pending.facets.keys() & {QUANTITY, LISTING}):
         return "held", row.hold_reason
     # A SKU that Amazon was asked about, and does not know, is ready as long as it shall be published.
-    goes_on = row.linked or row.name.kind != Kind.LISTINGS or (row.state == "ready" and publishes(pending))
+    goes_on = row.linked or (row.state == "ready" and publishes(pending))
     return ("ready" if goes_on else "unlinked"), None
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from worker.core.outcomes import Outcome, Settled
+from worker.core.outcomes import Settled
 from worker.database import Transaction
 from worker.store import codec
 from worker.store.copying import JSON_LINES, LINES, NUMBERS, array_of_numbers, lines
@@ -39,7 +39,7 @@ def record(tx: Transaction, ended: Sequence[Ended], at: datetime) -> None:
         lines([each.type for each in settled]),
         lines([each.outcome for each in settled]),
         codec.lines([each.reason for each in settled]),  # Amazon's code, in which anything may stand
-        lines([each.by if each.outcome == Outcome.SUPERSEDED else None for each in settled]),
+        lines([each.by for each in settled]),
         lines([each.feed_id for each in settled]),
         lines([each.feed_message_id for each in settled]),
         codec.lines([each.issues or None for each in settled]),
