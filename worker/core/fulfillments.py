@@ -90,6 +90,8 @@ def render(change: Change, confirmed: Mapping[str, Value], order: Order, terms: 
 
 def waits_for_components(change: Change, confirmed: Mapping[str, Value]) -> bool:
     """Whether all that is pending of an order are bundles of which components are missing, so that no feed need be cut for it."""
+    if not all(facet.startswith(BUNDLE) for facet in change.facets):
+        return False  # nearly every order: a parcel's own lines wait for nothing
     return change.facets.keys() <= waiting_for_components(change, confirmed).keys()
 
 

@@ -30,7 +30,9 @@ def recognise(number: str) -> Detection:
     """Return what the patterns say of *number* (upper case, no spaces)."""
     held, failed = claims(number)
     notes = tuple(f"It looks like {row.name}, but its check digit is wrong." for row in failed)
-    best = max((claim.row.evidence for claim in held), default=Evidence.SHAPE)
+    if not held:
+        return Detection(profile=PROFILE, notes=notes)
+    best = max(claim.row.evidence for claim in held)
     strongest = [claim for claim in held if claim.row.evidence is best]
     # A mark that nothing verifies decides only where nobody else's shape fits.
     rivals = strongest if any(claim.row.check for claim in strongest) else held
@@ -75,8 +77,6 @@ def _carriers(held: Iterable[Claim]) -> tuple[str, ...]:
 
 
 def _undecided(rivals: list[Claim], best: Evidence) -> tuple[str, ...]:
-    if not rivals:
-        return ()
     names = " or ".join(dict.fromkeys(f"{claim.row.name} ({claim.carrier})" for claim in rivals))
     if best is Evidence.SHAPE:
         return (f"It has the shape of {names}, which proves nothing: no carrier is named.",)
