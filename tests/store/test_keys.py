@@ -117,7 +117,7 @@ def test_a_worker_waits_for_its_turn_and_does_nothing_twice(stored: Database, co
     worked: list[tuple[int, bool]] = []
 
     def work(worker: int, tx: Transaction) -> None:
-        worked.extend(keys.change(tx, [name(connection_id, "A")], lambda row: [(worker, row.is_new)]))
+        worked.extend(keys.change(tx, [name(connection_id, "A")], lambda row: [(worker, row.ctid is None)]))
 
     def second() -> None:
         with stored.begin() as tx:

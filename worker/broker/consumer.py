@@ -200,7 +200,7 @@ class BatchConsumer(Consumer):
         if batch is None or batch.consumer is not self:
             # Of a connection that is gone: RabbitMQ delivers it again, and tags mean something else by now.
             return
-        if self._is_over:
+        if self._is_closed:
             log.info("The connection closed before a batch was acknowledged; RabbitMQ delivers it again.")
         self._line.loop.add_callback_threadsafe(lambda: self._end(batch))
         self._released.set()

@@ -147,8 +147,8 @@ def coalesce(key: Key, arrival: Arrival) -> Iterator[Settled]:
         if facet == HANDLING_TIME:
             key.lead_time_said = value.value
         pending = key.pending
-        if pending is not None and (said := pending.facets.pop(facet, None)) is not None:
-            ends.setdefault(said.message, {})[facet] = replaced
+        if pending is not None and facet in pending.facets:
+            _take_out(pending, (facet,), replaced, ends)
         if facet == LISTING:
             also = _delete(key, history, arrival) if value.cleared else _restate(key, history, arrival, value)
             _take_out(pending, also, replaced, ends)

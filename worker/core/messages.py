@@ -6,7 +6,6 @@ What depends on the connection's template (prices, quantities, handling times) i
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final, TypeGuard
 
@@ -118,13 +117,7 @@ def read(event: Event | Refused, *, now: datetime) -> Message | Invalid:
 
 
 def _digest(kind: str | None, body: bytes) -> bytes:
-    return blake2b(_beginning(kind) + body, digest_size=16).digest()
-
-
-@lru_cache(maxsize=16)
-def _beginning(kind: str | None) -> bytes:
-    """Return what the digest takes in before the body."""
-    return (kind or "").encode(errors="surrogatepass") + b"\0"
+    return blake2b((kind or "").encode(errors="surrogatepass") + b"\0" + body, digest_size=16).digest()
 
 
 # The attributes of the CloudEvent.
@@ -297,7 +290,7 @@ def _sku(data: JsonObject, faults: list[Issue]) -> str | None:
     return value
 
 
-def _unfit_sku(sku: str) -> str | None:
+def _unfit_sku(sku: JsonValue) -> str | None:
     reason = _unfit(sku, MOST_SKU_CHARACTERS * 4)
     if reason or len(sku) <= MOST_SKU_CHARACTERS:
         return reason
@@ -374,7 +367,7 @@ def _kept(value: JsonValue, unfit: Callable[[JsonValue], str | None]) -> str | N
 
 def _key(kind: str | None, fields: JsonObject) -> str | None:
     if kind in (MessageType.INVENTORY, MessageType.LISTING):
-        return _kept(fields.get("sku"), lambda value: _unfit(value, MOST_SKU_CHARACTERS * 4) or _unfit_sku(value))
+        return _kept(fields.get("sku"), _unfit_sku)
     return _parcel_key(fields) if kind == MessageType.SHIPMENT else None
 
 

@@ -109,7 +109,7 @@ def settle(
         deciding = min(fates, key=lambda fate: PRECEDENCE.index(fate.outcome))
         issues = _all_issues(fates)
     outcome, told = deciding.outcome, (*warnings, *issues)
-    if told and outcome is Outcome.ACCEPTED and any(found.severity is not Severity.INFO for found in told):
+    if outcome is Outcome.ACCEPTED and any(found.severity is not Severity.INFO for found in told):
         outcome = Outcome.ACCEPTED_WITH_WARNINGS
     return Settled(
         message=message,

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import structlog
@@ -96,8 +97,9 @@ class _Batch:
     ended: list[tuple[str, outcomes.Ended]] = field(default_factory=list)
     parcels: list[ShipmentRow] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.arrived_text = self.arrived.isoformat()
+    @cached_property
+    def arrived_text(self) -> str:
+        return self.arrived.isoformat()
 
 
 def stage(ctx: Context, deliveries: Sequence[Delivery], arrived: datetime) -> None:
@@ -245,7 +247,7 @@ def _fold(tx: Transaction, batch: _Batch) -> None:
 def mapped(message: Message, connection: Connection, now: datetime) -> Mapped:
     """Return the key and the facets that the connection's template makes of *message*: of a shipment, those of its order."""
     make = _SKU_AND_FACETS.get(message.type)
-    if make is None:
+    if make is None:  # a shipment
         facets, shipment = connection.settings.shipment_template.make(message.data, message.key, now)
         return Mapped(message.data["amazon_order_id"], facets, message.key if shipment is None else shipment.parcel, shipment)
     own_sku, facets = make(message, connection)

@@ -244,7 +244,8 @@ def _log(tx: Transaction, run: Run, connection: Connection, sent: Sequence[_Sent
     names = [f"{run.id}-{each.again.stored.id}" for each in sent]
     identities = (messages.Identity(core.SOURCE, name, each.id, each.again.message.digest) for name, each in zip(names, sent, strict=True))
     messages.register(tx, list(identities))
-    messages.log(tx, (_logged(connection, name, each, now.isoformat()) for name, each in zip(names, sent, strict=True)))
+    at = now.isoformat()
+    messages.log(tx, (_logged(connection, name, each, at) for name, each in zip(names, sent, strict=True)))
     told = ((each.id, each.again.mapped.shipment) for each in sent)
     rows = [shipments.ShipmentRow(id_, connection.id, *shipment, connection.revision) for id_, shipment in told if shipment is not None]
     if rows:

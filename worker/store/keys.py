@@ -36,10 +36,6 @@ class KeyRow(msgspec.Struct, gc=False):
     linked: bool
     ctid: str | None = None
 
-    @property
-    def is_new(self) -> bool:
-        return self.ctid is None
-
 
 class Taken(Exception):
     """Another transaction has made a row that this one was about to make."""

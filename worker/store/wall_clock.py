@@ -26,7 +26,7 @@ class Waits(NamedTuple):
     which: str = "true"
 
 
-# Whoever locks several keys does so in the order of their names.
+# Whoever locks several keys does so in the order of `keys.lock`.
 _TO_COME: Final = """(connection_id, kind, key) IN (
     SELECT connection_id, kind, key FROM key_state WHERE pending_since > now() ORDER BY key, connection_id, kind FOR UPDATE)"""
 
