@@ -93,6 +93,8 @@ class TcpProxy:
                 directions.create_task(self._forward(server_reader, writer, is_answer=True))
         except* OSError:
             pass  # either side is gone; both are aborted below
+        except* asyncio.CancelledError:
+            pass  # the proxy is closed
         finally:
             self._abort(writer)
             self._abort(server_writer)

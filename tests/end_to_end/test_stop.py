@@ -1,9 +1,11 @@
 """SIGTERM: the worker finishes what it has begun, gives back the rest, and is gone."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Mapping
 
+import pika
 import pytest
 
 from tests.end_to_end.ledger import Ledger
@@ -11,6 +13,7 @@ from tests.end_to_end.upstream import Upstream, event
 from tests.eventually import eventually
 from tests.tcp_proxy import TcpProxy
 from tests.worker_process import WorkerProcess
+from worker.broker import topology
 
 
 @pytest.mark.requirement("R113", "R125")
@@ -53,8 +56,16 @@ def test_a_worker_asked_to_stop_while_rabbitmq_says_nothing_does_so_in_time(
     line = tcp_proxy(settings["FEEDLINE_AMQP_URL"])
     through = {**settings, "FEEDLINE_AMQP_URL": line.url(settings["FEEDLINE_AMQP_URL"]), "FEEDLINE_DRAIN_SECONDS": "1"}
     running = worker(through).wait_ready()
+    eventually(lambda: _consumes(settings["FEEDLINE_AMQP_URL"]), 20)  # one that still connects has nothing to say goodbye to
     line.hold()
 
     assert running.terminate(within_seconds=20) == 1
 
     assert running.logged("worker_stop_cut_short")
+
+
+def _consumes(amqp_url: str) -> bool:
+    """Whether every queue that a worker consumes has a consumer."""
+    with contextlib.closing(pika.BlockingConnection(pika.URLParameters(amqp_url))) as connection:
+        channel = connection.channel()
+        return all(channel.queue_declare(queue, passive=True).method.consumer_count for queue in (*topology.INGEST_QUEUES, topology.WORK))
