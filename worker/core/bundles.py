@@ -4,23 +4,33 @@ Requirement rows R97 to R101. Completion is a function of what all parcels of th
 messages, and who staged them.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from worker.core.parcels import Contribution
 
 
-class Progress(NamedTuple):
-    """How far a bundle is. `missing`: pieces that have not left yet, by SKU. `surplus`: pieces beyond the make-up, by SKU.
+class Progress(msgspec.Struct, frozen=True, gc=False):
+    """How far a bundle is: pieces `needed` and `shipped`, by SKU.
 
     `disagrees`: the parcels name different make-ups. Each of them must then be complete: an update that is held too long can still
     be sent, one that was sent too early cannot be taken back.
     """
 
-    missing: Mapping[str, int]
-    surplus: Mapping[str, int]
+    needed: Mapping[str, int]
+    shipped: Mapping[str, int]
     disagrees: bool
+
+    @property
+    def missing(self) -> Mapping[str, int]:
+        """Pieces that have not left yet, by SKU."""
+        return beyond(self.needed, self.shipped)
+
+    @property
+    def surplus(self) -> Mapping[str, int]:
+        """Pieces beyond the make-up, by SKU."""
+        return beyond(self.shipped, self.needed)
 
     @property
     def is_complete(self) -> bool:
@@ -29,14 +39,22 @@ class Progress(NamedTuple):
 
 def progress(contributions: Iterable[Contribution]) -> Progress:
     """Return how far the bundle is to which all *contributions* belong, one from each parcel."""
-    needed: Counter[str] = Counter()
-    shipped: Counter[str] = Counter()
+    # No Counters: they cost more than everything else that staging does with a bundle.
+    needed: dict[str, int] = {}
+    shipped: dict[str, int] = {}
     make_ups = []
     for each in contributions:
-        needed |= Counter(each.components)
-        shipped.update(each.shipped)
+        for sku, quantity in each.components.items():
+            needed[sku] = max(quantity, needed.get(sku, 0))
+        for sku, quantity in each.shipped.items():
+            shipped[sku] = shipped.get(sku, 0) + quantity
         make_ups.append(each.components)
-    return Progress(dict(needed - shipped), dict(shipped - needed), any(other != make_ups[0] for other in make_ups))
+    return Progress(needed, shipped, disagrees=any(other != make_ups[0] for other in make_ups[1:]))
+
+
+def beyond(pieces: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:
+    """Return by how much each of *pieces* is more than its like among *others*."""
+    return {sku: more for sku, quantity in pieces.items() if (more := quantity - others.get(sku, 0)) > 0}
 
 
 def primary(contributions: Mapping[str, Contribution], which: str) -> Contribution:

@@ -46,15 +46,16 @@ RULES: Final = (
 
 def first_rule(number: str, rules: Sequence[CarrierRule] = RULES) -> CarrierRule | None:
     """Return the first rule that *number* fits, or None. *number*: upper case, no spaces."""
-    return next((rule for rule in rules if _fits(rule, number)), None)
+    for rule in rules:
+        if _fits(rule, number):
+            return rule
+    return None
 
 
 def detect(number: str) -> Detection:
     """Return what the table says of *number* (upper case, no spaces)."""
-    rule = first_rule(number)
-    if rule is None:
-        return Detection(profile=PROFILE)
-    return _DETECTIONS[rule.code]
+    rule = first_rule(number, _OF_LENGTH.get(len(number), _OF_ANY_LENGTH))
+    return _NOTHING if rule is None else _DETECTIONS[rule.code]
 
 
 def shape(rule: CarrierRule) -> str:
@@ -78,6 +79,14 @@ def _fits(rule: CarrierRule, number: str) -> bool:
     )
 
 
+_OF_ANY_LENGTH: Final = tuple(rule for rule in RULES if not rule.lengths)
+_OF_LENGTH: Final = {
+    length: tuple(rule for rule in RULES if not rule.lengths or length in rule.lengths)
+    for length in {length for rule in RULES for length in rule.lengths}
+}
+"""Every shipment is looked at, and most rules are of one length."""
+
+_NOTHING: Final = Detection(profile=PROFILE)
 _DETECTIONS: Final = {
     rule.code: Detection(
         profile=PROFILE,

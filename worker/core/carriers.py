@@ -3,8 +3,8 @@
 Requirement rows R82-R84, R91-R96, R103-R112. A decision is stored with its shipment, so that it can be seen and explained.
 """
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -18,20 +18,23 @@ from worker.core.texts import folded
 if TYPE_CHECKING:
     from worker.core.connections import Normalization, SyncOrders
 
-PROFILES: Final[Mapping[str, Callable[[str], Detection]]] = {
+Profile = Callable[[str], Detection]
+"""From a tracking number (upper case, no spaces) to what it says."""
+
+PROFILES: Final[Mapping[str, Profile]] = {
     carrier_rules.PROFILE: carrier_rules.detect,
     tracking_numbers.PROFILE: tracking_numbers.recognise,
 }
 
 
-class Service(msgspec.Struct, frozen=True):
+class Service(msgspec.Struct, frozen=True, gc=False):
     """A carrier and its method as one side names them. Empty: not named."""
 
     carrier: str
     method: str
 
 
-class NearMiss(msgspec.Struct, frozen=True):
+class NearMiss(msgspec.Struct, frozen=True, gc=False):
     """A *value* that would have been *near* but for case or spacing; it counts as another value (R96, R112)."""
 
     of: Literal["normalize carrier", "normalize service", "carrier code"]
@@ -49,7 +52,7 @@ class NearMiss(msgspec.Struct, frozen=True):
         return "method" if self.of == "normalize service" else "carrier"
 
 
-class Decision(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What goes to Amazon for one parcel, and how it came to that. JSON-able, all of it facts; `reasons` puts it in words.
 
     mapped: what the template made of the message. normalized: the same after normalisation, None where that changed nothing.
@@ -105,32 +108,35 @@ def decider(settings: "SyncOrders") -> Decide:
     carriers = _Normalizer("carrier", settings.normalize)
     services = _Normalizer("service", settings.normalize)
     detect = PROFILES[settings.carrier_profile]
+    others = tuple(profile for name, profile in PROFILES.items() if name != settings.carrier_profile)
+    auto_detect = settings.auto_detect_carrier
 
     def decided(carrier: str, method: str, tracking_number: str) -> Decision:
         mapped = Service(carrier, method)
         misses: list[NearMiss] = []
         normal = Service(carriers.normal(carrier, misses), services.normal(method, misses))
         sent_number = "".join(tracking_number.split())
-        detection = detect(sent_number.upper())
-        final = _final(normal, detection) if settings.auto_detect_carrier else _Final(normal)
-        code, name = _code(final.service.carrier, misses)
+        number = sent_number.upper()
+        detection = detect(number)
+        final, preserved, erased = _final(normal, detection) if auto_detect else (normal, None, None)
+        code, name = _code(final.carrier, misses)
         return Decision(
             mapped=mapped,
             normalized=None if normal == mapped else normal,
-            auto_detect=settings.auto_detect_carrier,
+            auto_detect=auto_detect,
             detection=detection,
-            conflict=_conflict(detection, sent_number.upper()),
-            overridden=final.service != normal,
-            preserved_method=final.preserved,
-            erased_method=final.erased,
+            conflict=_conflict(detection, number, others) if number else None,
+            overridden=final != normal,
+            preserved_method=preserved,
+            erased_method=erased,
             near_misses=tuple(misses),
-            carrier=final.service.carrier,
-            method=final.service.method,
+            carrier=final.carrier,
+            method=final.method,
             carrier_code=code,
             carrier_name=name,
-            shipping_method=final.service.method if final.service.method.strip() else None,
+            shipping_method=final.method if final.method.strip() else None,
             tracking_number=sent_number or None,
-            faults=_faults(final.service, sent_number),
+            faults=_faults(final, sent_number),
         )
 
     return decided
@@ -153,26 +159,23 @@ class _Normalizer:
         return value
 
 
-class _Final(NamedTuple):
-    service: Service
-    preserved: str | None = None
-    erased: str | None = None
-
-
-def _final(mapped: Service, detection: Detection) -> _Final:
+def _final(mapped: Service, detection: Detection) -> tuple[Service, str | None, str | None]:
+    """Return the carrier and method that go, the method that was preserved, and the one that was erased."""
     if detection.carrier is None:
-        return _Final(mapped)
+        return mapped, None, None
     if detection.preserves_method and mapped.carrier == detection.carrier:
-        return _Final(mapped, preserved=mapped.method or None)
+        return mapped, mapped.method or None, None
     erased = mapped.method if mapped.method and not detection.method else None
-    return _Final(Service(detection.carrier, detection.method), erased=erased)
+    return Service(detection.carrier, detection.method), None, erased
 
 
-def _conflict(detection: Detection, number: str) -> Detection | None:
-    if not number:
-        return None
-    others = (profile(number) for name, profile in PROFILES.items() if name != detection.profile)
-    return next((other for other in others if not detection.agrees_with(other)), None)
+def _conflict(detection: Detection, number: str, profiles: Sequence[Profile]) -> Detection | None:
+    """Return what the first of *profiles* that does not agree with *detection* says of *number*."""
+    for profile in profiles:
+        other = profile(number)
+        if not detection.agrees_with(other):
+            return other
+    return None
 
 
 def _code(carrier: str, misses: list[NearMiss]) -> tuple[str | None, str | None]:

@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Detection(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Detection(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """The answer of one profile to one number.
 
     `carrier` None: the number names none, and the mapping decides. `method` "": the carrier's rule says no method.

@@ -90,15 +90,20 @@ def render(change: Change, confirmed: Mapping[str, Value], order: Order, terms: 
 
 def waits_for_components(change: Change, confirmed: Mapping[str, Value]) -> bool:
     """Whether all that is pending of an order are bundles of which components are missing, so that no feed need be cut for it."""
-    if not all(facet.startswith(BUNDLE) for facet in change.facets):
-        return False  # nearly every order: a parcel's own lines wait for nothing
+    for facet in change.facets:
+        if not facet.startswith(BUNDLE):
+            return False  # nearly every order: a parcel's own lines wait for nothing
     return change.facets.keys() <= waiting_for_components(change, confirmed).keys()
 
 
 def waiting_for_components(change: Change, confirmed: Mapping[str, Value]) -> dict[str, Mapping[str, int]]:
     """Return the facets of an order that contribute to bundles of which components are missing, each with these: pieces by SKU."""
-    found = _bundles({facet: said.value for facet, said in change.facets.items()}, confirmed).values()
-    return {facet: missing for each in found if (missing := bundles.progress(each.all.values()).missing) for facet in each.pending}
+    waiting: dict[str, Mapping[str, int]] = {}
+    for each in _bundles({facet: said.value for facet, said in change.facets.items()}, confirmed).values():
+        missing = bundles.progress(each.all.values()).missing
+        if missing:
+            waiting.update(dict.fromkeys(each.pending, missing))
+    return waiting
 
 
 def waiting_contributions(change: Change | None) -> Change | None:
@@ -131,10 +136,11 @@ def _how(each: Contribution) -> tuple[object, ...]:
 
 def _bundles(pending: Mapping[str, Value], confirmed: Mapping[str, Value]) -> dict[str, _Found]:
     before = contributions(confirmed)
-    return {
-        item_id: _Found(waiting, before.get(item_id, {}), {**before.get(item_id, {}), **waiting})
-        for item_id, waiting in contributions(pending).items()
-    }
+    found = {}
+    for item_id, waiting in contributions(pending).items():
+        known = before.get(item_id, {})
+        found[item_id] = _Found(waiting, known, {**known, **waiting})
+    return found
 
 
 def _by_time(values: Mapping[str, Value]) -> list[tuple[str, Lines]]:

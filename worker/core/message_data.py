@@ -46,6 +46,8 @@ def _instant(value: object) -> datetime:
 
 
 def _clean(text: str) -> str:
+    if text.isprintable():  # nearly all of them
+        return text
     character = unwanted_character(text)
     if character:
         raise PydanticCustomError("unwanted_character", "it holds the control character {character}.", {"character": character})
@@ -83,7 +85,10 @@ Days = Annotated[
 
 
 class _Data(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True, hide_input_in_errors=True)
+    # Further fields are for templates, which read the message itself.
+    model_config = ConfigDict(
+        extra="ignore", json_schema_extra={"additionalProperties": True}, strict=True, frozen=True, hide_input_in_errors=True
+    )
 
 
 class InventoryData(_Data):

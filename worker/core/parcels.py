@@ -8,7 +8,7 @@ import msgspec
 from worker.core.facets import Value
 
 
-class Parcel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Parcel(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """When and how it left. The texts are the elements of Amazon's FulfillmentData; without a carrier code there is none."""
 
     shipped_at: datetime
@@ -18,7 +18,7 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tracking_number: str | None = None
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Line(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """Pieces of one order item: by Amazon's id, or by its SKU where the upstream does not know the id."""
 
     quantity: int
@@ -26,13 +26,13 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sku: str | None = None
 
 
-class Lines(Parcel, frozen=True, kw_only=True):
+class Lines(Parcel, frozen=True, gc=False, kw_only=True):
     """The order items that are in the parcel."""
 
     lines: list[Line]
 
 
-class Contribution(Parcel, frozen=True, kw_only=True):
+class Contribution(Parcel, frozen=True, gc=False, kw_only=True):
     """What the parcel holds of the bundle with the order item id `item`: pieces `shipped` of its make-up `components`, by SKU."""
 
     item: str

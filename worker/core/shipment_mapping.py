@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TARGETS: Final = ("carrier", "method", "tracking_number")
 
 
-class MappedShipment(msgspec.Struct, frozen=True, omit_defaults=True):
+class MappedShipment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The three texts as the template has them, "" where the message does not say one; or the faults of the message."""
 
     carrier: str = ""
@@ -35,30 +35,31 @@ class ShipmentMapping:
     def __init__(self, settings: "ConnectionSettings") -> None:
         template = settings.sync_orders.template
         self._resolvers = tuple(
-            (name, resolver(TemplateKind.SHIPMENTS, name, template[name], rules=settings.rules, mapping_sets=settings.mapping_sets))
+            resolver(TemplateKind.SHIPMENTS, name, template[name], rules=settings.rules, mapping_sets=settings.mapping_sets)
             for name in TARGETS
         )
 
     def mapped(self, data: JsonObject) -> MappedShipment:
         """Return what the template makes of *data*, a shipment message's."""
-        texts = dict.fromkeys(TARGETS, "")
+        texts: list[str] = []
         faults: list[Issue] = []
-        for name, resolve in self._resolvers:
+        for resolve in self._resolvers:
             result = resolve(data)
-            if isinstance(result, Issue):
+            said = ""
+            if isinstance(result, Found):
+                said = result.value
+                if type(said) is not str or not said.isprintable():
+                    fault = _fault(said)
+                    if fault is not None:
+                        faults.append(issue("FIELD_INVALID", field=result.field, value=said, reason=fault))
+                    said = text(said)
+            elif isinstance(result, Issue):
                 faults.append(result)
-            elif isinstance(result, Found):
-                if type(result.value) is str and result.value.isprintable():
-                    texts[name] = result.value
-                    continue
-                fault = _fault(result.value)
-                if fault is None:
-                    texts[name] = text(result.value)
-                else:
-                    faults.append(issue("FIELD_INVALID", field=result.field, value=result.value, reason=fault))
+            texts.append(said)
         if faults:
             return MappedShipment(faults=tuple(faults))
-        return MappedShipment(texts["carrier"], texts["method"], texts["tracking_number"])
+        carrier, method, tracking_number = texts
+        return MappedShipment(carrier, method, tracking_number)
 
 
 def _fault(value: JsonValue) -> str | None:

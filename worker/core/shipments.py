@@ -4,13 +4,13 @@ A parcel may hold whole order items, and components of bundles. The items are on
 is another, so that the parts of one message can come to their ends at different times. Requirement rows R80 to R86, R97 to R101.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
+from worker.core.bundles import beyond
 from worker.core.carriers import Decision, decider
 from worker.core.facets import Facets, Value, facet_of
 from worker.core.issues import Issue, issue
@@ -36,7 +36,7 @@ MOST_ITEM_ID_DIGITS: Final = 20
 _OF_THE_PARCEL: Final = frozenset({"carrier", "method", "tracking_number", "shipped_at"})
 
 
-class Shipment(NamedTuple):
+class Shipment(msgspec.Struct, frozen=True, gc=False):
     """What is kept of a shipment message beside its facets. `parcel`: its key, request number and tracking number."""
 
     amazon_order_id: str
@@ -69,7 +69,7 @@ class ShipmentTemplate:
         mapped = self._mapping.mapped(data)
         if mapped.faults:
             return Made(Facets({}, faults=mapped.faults), None)
-        if mapped.tracking_number:
+        if mapped.tracking_number and mapped.tracking_number != data.get("tracking_number"):
             parcel = shipment_key(data["fulfillment_request_number"], mapped.tracking_number)
         decision = self._decide(mapped.carrier, mapped.method, mapped.tracking_number)
         shipment = Shipment(data["amazon_order_id"], parcel, decision)
@@ -109,10 +109,13 @@ def _time_faults(data: JsonObject, shipped_at: datetime, now: datetime) -> tuple
 def _mixed(data: JsonObject) -> tuple[Issue, ...]:
     """Return a fault for every item that says something else of its parcel than the message does."""
     return tuple(
-        issue("PARCELS_MIXED", field=f"items.{place}.{name}", value=item[name])
-        for place, item in enumerate(data["items"])
-        for name in sorted(item.keys() & _OF_THE_PARCEL)
-        if item[name] is not None and item[name] != data.get(name)
+        [
+            issue("PARCELS_MIXED", field=f"items.{place}.{name}", value=item[name])
+            for place, item in enumerate(data["items"])
+            if not _OF_THE_PARCEL.isdisjoint(item)
+            for name in sorted(item.keys() & _OF_THE_PARCEL)
+            if item[name] is not None and item[name] != data.get(name)
+        ]
     )
 
 
@@ -126,25 +129,29 @@ class _Bundle:
     """What one parcel holds of one bundle, summed up over its items."""
 
     def __init__(self, own_sku: Callable[[str], str]) -> None:
-        self.components: Counter[str] = Counter()
-        self.shipped: Counter[str] = Counter()
+        self.components: dict[str, int] = {}
+        self.shipped: dict[str, int] = {}
         self._own_sku = own_sku
 
     def add(self, item: JsonObject, field: str) -> Iterator[Issue]:
         """Take in one item of the message; yield a fault where it names another make-up than the one before."""
         bundle = item["bundle"]
-        components: Counter[str] = Counter()
+        components: dict[str, int] = {}
         for component in bundle["components"]:
-            components[self._own_sku(component["sku"])] += component["quantity"]
+            _count(components, self._own_sku(component["sku"]), component["quantity"])
         if self.components and components != self.components:
             yield issue("BUNDLE_DISAGREES", field=f"{field}.components", value=bundle["amazon_order_item_id"])
         self.components = components
-        self.shipped[self._own_sku(item["sku"])] += item["quantity"]
+        _count(self.shipped, self._own_sku(item["sku"]), item["quantity"])
 
     def surplus(self, item_id: str) -> Iterator[Issue]:
         """Yield a fault for every component of which the parcel alone holds more than the whole bundle."""
-        for sku, quantity in (self.shipped - self.components).items():
+        for sku, quantity in beyond(self.shipped, self.components).items():
             yield issue("BUNDLE_OVERFULL", field="items", value=sku, limit=item_id, reason=quantity)
+
+
+def _count(pieces: dict[str, int], sku: str, quantity: int) -> None:
+    pieces[sku] = pieces.get(sku, 0) + quantity
 
 
 def _values(data: JsonObject, parcel: str, how: Parcel, own_sku: Callable[[str], str]) -> tuple[Mapping[str, Value], tuple[Issue, ...]]:
@@ -154,16 +161,16 @@ def _values(data: JsonObject, parcel: str, how: Parcel, own_sku: Callable[[str],
     faults: list[Issue] = []
     for place, item in enumerate(data["items"]):
         bundle = item.get("bundle")
-        holder, field = (item, f"items.{place}") if bundle is None else (bundle, f"items.{place}.bundle")
-        item_id = holder.get("amazon_order_item_id")
+        item_id = (item if bundle is None else bundle).get("amazon_order_item_id")
         if item_id is not None and not (item_id.isascii() and item_id.isdigit() and len(item_id) <= MOST_ITEM_ID_DIGITS):
+            field = f"items.{place}{'' if bundle is None else '.bundle'}.amazon_order_item_id"
             reason = f"Amazon's order item ids are digits, at most {MOST_ITEM_ID_DIGITS}."
-            faults.append(issue("FIELD_INVALID", field=f"{field}.amazon_order_item_id", value=item_id, reason=reason))
+            faults.append(issue("FIELD_INVALID", field=field, value=item_id, reason=reason))
         elif bundle is None:
             what = (item_id, None if item_id is not None else own_sku(item["sku"]))
             lines[what] = lines.get(what, 0) + item["quantity"]
         else:
-            faults += bundles.setdefault(item_id, _Bundle(own_sku)).add(item, field)
+            faults += bundles.setdefault(item_id, _Bundle(own_sku)).add(item, f"items.{place}.bundle")
     for item_id, each in bundles.items():
         faults += each.surplus(item_id)
         if (item_id, None) in lines:
@@ -176,6 +183,6 @@ def _values(data: JsonObject, parcel: str, how: Parcel, own_sku: Callable[[str],
         said = [Line(quantity=quantity, item=item_id, sku=sku) for (item_id, sku), quantity in lines.items()]
         values[facet_of(parcel)] = value_of(Lines(**how_it_went, lines=said))
     for item_id, each in bundles.items():
-        held = Contribution(**how_it_went, item=item_id, components=dict(each.components), shipped=dict(each.shipped))
+        held = Contribution(**how_it_went, item=item_id, components=each.components, shipped=each.shipped)
         values[facet_of(parcel, bundle=item_id)] = value_of(held)
     return values, ()

@@ -12,7 +12,7 @@ from worker.core.tracking_patterns import TRACKING_PATTERNS, Evidence, TrackingP
 PROFILE: Final = "extended"
 
 _BY_LENGTH: Final = {
-    length: tuple(row for row in TRACKING_PATTERNS if length in row.lengths)
+    length: tuple((row.pattern.fullmatch, row) for row in TRACKING_PATTERNS if length in row.lengths)
     for length in {length for row in TRACKING_PATTERNS for length in row.lengths}
 }
 """Every shipment is looked at, and of a number's length there are few rows."""
@@ -29,7 +29,7 @@ class Claim(NamedTuple):
 def recognise(number: str) -> Detection:
     """Return what the patterns say of *number* (upper case, no spaces)."""
     held, failed = claims(number)
-    notes = tuple(f"It looks like {row.name}, but its check digit is wrong." for row in failed)
+    notes = tuple([f"It looks like {row.name}, but its check digit is wrong." for row in failed])
     if not held:
         return Detection(profile=PROFILE, notes=notes)
     best = max(claim.row.evidence for claim in held)
@@ -55,8 +55,8 @@ def claims(number: str) -> tuple[list[Claim], list[TrackingPattern]]:
     """Return the rows that *number* fits, and those that it would fit with another check digit."""
     held: list[Claim] = []
     failed: list[TrackingPattern] = []
-    for row in _BY_LENGTH.get(len(number), ()):
-        match = row.pattern.fullmatch(number)
+    for fullmatch, row in _BY_LENGTH.get(len(number), ()):
+        match = fullmatch(number)
         if match is None:
             continue
         carrier = row.by_country.get(match["country"]) if row.by_country else row.carrier

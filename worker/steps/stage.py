@@ -87,7 +87,8 @@ class _Fresh(NamedTuple):
 class _Batch:
     """What one transaction stages, sorted: every event of the deliveries is in exactly one of fresh, refused and repeats.
 
-    `ended` names the connection of each message that came to its end; "" where there is none of that name.
+    `ended` names the connection of each message that came to its end; "" where there is none of that name. `conflicts`: parcels
+    whose number the other carrier profile reads otherwise, by the profile that was followed.
     """
 
     arrived: datetime
@@ -96,6 +97,7 @@ class _Batch:
     repeats: list[MessageId] = field(default_factory=list)
     ended: list[tuple[str, outcomes.Ended]] = field(default_factory=list)
     parcels: list[ShipmentRow] = field(default_factory=list)
+    conflicts: Counter[str] = field(default_factory=Counter)
 
     @cached_property
     def arrived_text(self) -> str:
@@ -204,7 +206,9 @@ def _sorted(
 def _take_in(batch: _Batch, each: Incoming, message: Message, id_: MessageId, connection: Connection) -> messages.LoggedMessage:
     key, facets, log_key, shipment = mapped(message, connection, batch.arrived)
     if shipment is not None:
-        batch.parcels.append(ShipmentRow(id_, connection.id, *shipment, connection.revision))
+        batch.parcels.append(ShipmentRow.of(id_, shipment, connection))
+        if shipment.decision.conflict is not None:
+            batch.conflicts[shipment.decision.detection.profile] += 1
     if facets.faults:
         return _turn_down(batch, each, id_, connection, log_key, facets.faults)
     name = keys.KeyName(connection.id, KINDS[message.type], key)
@@ -378,5 +382,5 @@ def _count(batch: _Batch, deliveries: Sequence[Delivery], seconds: float) -> Non
         metrics.outcomes(connection, type_, outcome, count)
         if outcome in {Outcome.SUPERSEDED, Outcome.UNCHANGED}:
             metrics.coalesced(connection, type_, count)
-    for profile, count in Counter(row.decision.detection.profile for row in batch.parcels if row.decision.conflict is not None).items():
+    for profile, count in batch.conflicts.items():
         metrics.carrier_conflicts(profile, count)

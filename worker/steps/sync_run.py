@@ -110,7 +110,7 @@ def _map_pending(ctx: Context, run: Run, connection: Connection, kind: Kind) -> 
                 settled += core.remap(row.key, again.arrival, faults)
                 remapped += 1
                 if again.mapped.shipment is not None:
-                    decided.append(shipments.ShipmentRow(message, connection.id, *again.mapped.shipment, connection.revision))
+                    decided.append(shipments.ShipmentRow.of(message, again.mapped.shipment, connection))
             if row.state == "held":
                 row.state = "ready"  # the next cut says whether it still is to be held
         keys.save(tx, rows.values())
@@ -247,7 +247,7 @@ def _log(tx: Transaction, run: Run, connection: Connection, sent: Sequence[_Sent
     at = now.isoformat()
     messages.log(tx, (_logged(connection, name, each, at) for name, each in zip(names, sent, strict=True)))
     told = ((each.id, each.again.mapped.shipment) for each in sent)
-    rows = [shipments.ShipmentRow(id_, connection.id, *shipment, connection.revision) for id_, shipment in told if shipment is not None]
+    rows = [shipments.ShipmentRow.of(id_, shipment, connection) for id_, shipment in told if shipment is not None]
     if rows:
         shipments.record(tx, rows)
     resync.add(tx, run.id, ((each.id, each.key) for each in sent))

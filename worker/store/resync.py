@@ -233,7 +233,7 @@ def standings(tx: Transaction, run_id: int, connection_id: int, kind: str) -> li
 
 _SHIPPED: Final = """
     SELECT count(*) FILTER (WHERE f.batch = 'managed'), count(*) FILTER (WHERE f.batch = 'non_managed'),
-           count(*) FILTER (WHERE s.overridden), count(*) FILTER (WHERE s.decision ? 'conflict')
+           count(*) FILTER (WHERE s.overridden), count(s.decision -> 'conflict')
       FROM run_message r
       JOIN shipment s ON s.message_id = r.message_id
       LEFT JOIN outcome o ON o.message_id = r.message_id

@@ -1,36 +1,47 @@
 """What was decided of each shipment message, and what is known of the orders that are shipped."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
-from worker.core.carriers import Decision
+from worker.core.connections import Connection
 from worker.core.fulfillments import Order, OrderItem
 from worker.core.kinds import Kind
 from worker.core.outcomes import Reason
 from worker.core.report import Verdict
 from worker.core.shipment_stages import PartSent
+from worker.core.shipments import Shipment
 from worker.database import Transaction
 from worker.store import codec
 from worker.store.copying import copy_rows
 
 
 class ShipmentRow(NamedTuple):
-    """`revision`: of the connection's settings that the decision was made under."""
+    """`revision`: of the connection's settings that the decision, JSON, was made under."""
 
     message_id: int
     connection_id: int
     amazon_order_id: str
     parcel: str
-    decision: Decision
     revision: int
+    decision: str
+    overridden: bool
+
+    @classmethod
+    def of(cls, message_id: int, shipment: Shipment, connection: Connection) -> Self:
+        decision = shipment.decision
+        return cls(
+            message_id,
+            connection.id,
+            shipment.amazon_order_id,
+            shipment.parcel,
+            connection.revision,
+            codec.text(decision),
+            decision.overridden,
+        )
 
 
 def record(tx: Transaction, rows: Iterable[ShipmentRow]) -> None:
-    copy_rows(
-        tx,
-        "shipment (message_id, connection_id, amazon_order_id, parcel, revision, decision, overridden)",
-        ((*row[:4], row.revision, codec.text(row.decision), row.decision.overridden) for row in rows),
-    )
+    copy_rows(tx, "shipment (message_id, connection_id, amazon_order_id, parcel, revision, decision, overridden)", rows)
 
 
 def decide_again(tx: Transaction, rows: Iterable[ShipmentRow]) -> None:
@@ -38,14 +49,14 @@ def decide_again(tx: Transaction, rows: Iterable[ShipmentRow]) -> None:
     again = list(rows)
     if again:
         tx.exec_driver_sql(
-            "UPDATE shipment s SET revision = new.revision, decision = new.decision::jsonb, overridden = new.overridden "
+            "UPDATE shipment s SET revision = new.revision, decision = new.decision::json, overridden = new.overridden "
             "FROM unnest(%s::bigint[], %s::integer[], %b::text[], %s::boolean[]) AS new (message_id, revision, decision, overridden) "
             "WHERE s.message_id = new.message_id",
             (
                 [row.message_id for row in again],
                 [row.revision for row in again],
-                [codec.text(row.decision) for row in again],
-                [row.decision.overridden for row in again],
+                [row.decision for row in again],
+                [row.overridden for row in again],
             ),
         )
 

@@ -339,7 +339,7 @@ CREATE TABLE shipment (
     amazon_order_id  text COLLATE "C" NOT NULL,
     parcel           text COLLATE "C" NOT NULL, -- its key: fulfillment request number and tracking number
     revision         integer NOT NULL,         -- of the connection's settings
-    decision         jsonb NOT NULL,           -- worker/core/carriers.py: Decision
+    decision         json NOT NULL,            -- worker/core/carriers.py: Decision; json, not jsonb: it is read whole, if ever
     overridden       boolean NOT NULL          -- the tracking number decided against the mapping
 ) PARTITION BY RANGE (message_id);
 CREATE INDEX shipment_by_order ON shipment (connection_id, amazon_order_id, message_id);
