@@ -72,6 +72,7 @@ KINDS: Mapping[str, Kind] = {
         ("body",),
     ),
     "gzip_flag_lies": Kind("body is plain (GZIP is named, the bytes are plain) or gzip (the bytes are gzip, nothing is named).", ("body",)),
+    "gzip_in_members": Kind("A gzip document comes as two gzip members, one behind the other, which is gzip all the same."),
     "document_gone": Kind("getFeedDocument answers 404: the document is past its retention."),
     "url_expired_early": Kind("A presigned URL is refused as expired though it is young."),
 }
@@ -134,6 +135,7 @@ _BELONGS_TO = {
     "download_error": "downloadDocument",
     "download_html": "downloadDocument",
     "download_truncated": "downloadDocument",
+    "gzip_in_members": "downloadDocument",
 }
 
 

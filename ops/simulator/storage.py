@@ -136,7 +136,8 @@ def _downloaded(exchange: Exchange, delivery: _Delivery) -> Answer:
     if document.pieces is not None:
         delivery.pieces = _pieces(document, document.pieces(), how)
         return Answer(200, None, headers)
-    return Answer(200, _body(document, how), headers)
+    body = _in_members(document) if document.is_gzip and exchange.strike("gzip_in_members") else _body(document, how)
+    return Answer(200, body, headers)
 
 
 def _pieces(document: Document, plain: Iterator[bytes], how: str | None) -> Iterator[bytes]:
@@ -144,6 +145,12 @@ def _pieces(document: Document, plain: Iterator[bytes], how: str | None) -> Iter
     if how == "json":
         plain = (piece[: len(piece) // 2] for piece in islice(plain, 1))
     return packed(plain, is_whole=how != "gzip") if document.is_gzip else plain
+
+
+def _in_members(document: Document) -> bytes:
+    plain = document.plain()
+    middle = len(plain) // 2
+    return b"".join((*packed(iter([plain[:middle]])), *packed(iter([plain[middle:]]))))
 
 
 def _body(document: Document, how: str | None) -> bytes:

@@ -269,6 +269,14 @@ def test_a_report_is_read_by_its_bytes_whatever_the_gzip_flag_says(simulator: Si
     assert json.loads(worker.amazon.get_result(seller, result_id))["summary"]["messagesProcessed"] == 1
 
 
+def test_a_report_whose_gzip_has_several_members_is_read_to_its_end(simulator: Simulator, worker: Worker, seller: Seller) -> None:
+    result_id = result_of(simulator, worker, seller)
+    simulator.fault("gzip_in_members")
+
+    assert json.loads(worker.amazon.get_result(seller, result_id))["summary"]["messagesProcessed"] == 1
+    assert simulator.call("GET", "/faults")[0]["struck"] == 1
+
+
 def test_a_report_that_is_gone_is_refused(simulator: Simulator, worker: Worker, seller: Seller) -> None:
     result_id = result_of(simulator, worker, seller)
     simulator.fault("document_gone")
