@@ -168,6 +168,19 @@ def test_an_application_of_its_own_gives_the_connection_another_account(tx: Tran
     assert plans == {"createFeed": {"rate": 0.5, "burst": 9}}
 
 
+def test_the_default_application_has_the_same_credentials_where_the_file_names_it(tx: Transaction) -> None:
+    ours = f"    application: {{client_id: {CLIENT}, client_secret: marked-secret}}\n"
+
+    with pytest.raises(FileRefused) as refused:
+        applied(tx, US + CA + ours)
+    applied(tx, US + ours + CA + ours)
+
+    (fault,) = refused.value.faults
+    assert (fault.line, fault.issue.code, fault.issue.field, fault.issue.value) == (8, "SELLER_DISAGREES", "application", "US")
+    assert "marked-secret" not in str(refused.value)
+    assert applied(tx, US + ours + CA + ours) == []
+
+
 def test_a_connection_that_was_paused_by_hand_stays_paused_when_the_file_does_not_say(tx: Transaction) -> None:
     applied(tx, US)
     connections.pause(tx, "US")

@@ -143,13 +143,15 @@ def apply(tx: Transaction, vault: Vault, parsed: Sequence[ParsedConnection], def
     """Make the stored connections what the file says, and return what that changes: nothing, when it is applied again.
 
     Connections that the file does not name stay as they are. A change of settings makes a new revision.
-    Raises: FileRefused when a connection in use would be moved to another seller, marketplace or SKU prefix.
+    Raises: FileRefused when a connection in use would be moved to another seller, marketplace or SKU prefix, or when the default
+    application has other credentials where the file names it.
     """
     tx.execute(_LOCK)
     stored = {row.name: row for row in tx.execute(_STORED, {"names": [each.settings.name for each in parsed]})}
-    moved = [fault for each in parsed if each.settings.name in stored for fault in _moves(tx, each, stored[each.settings.name])]
-    if moved:
-        raise FileRefused(moved)
+    faults = [fault for each in parsed if each.settings.name in stored for fault in _moves(tx, each, stored[each.settings.name])]
+    faults += _disagreements(parsed, default_client_id)
+    if faults:
+        raise FileRefused(faults)
     changes: list[Change] = []
     for each in parsed:
         name = each.settings.name
@@ -174,12 +176,25 @@ def _moves(tx: Transaction, each: ParsedConnection, row: Row[Any]) -> Iterator[F
         yield from (FileFault(each.line, issue("CONNECTION_MOVED", value=row.name, limit=name)) for name in moved)
 
 
-def _account(tx: Transaction, vault: Vault, each: ParsedConnection, default_client_id: str) -> tuple[AccountId, list[str]]:
-    key = {
+def _disagreements(parsed: Sequence[ParsedConnection], default_client_id: str) -> Iterator[FileFault]:
+    """Connections of one account that give it other credentials: the file alone does not know which is the default application."""
+    first: dict[tuple[str, ...], ParsedConnection] = {}
+    for each in parsed:
+        one = first.setdefault(tuple(_account_key(each, default_client_id).values()), each)
+        if (each.refresh_token, each.client_secret, each.usage_plans) != (one.refresh_token, one.client_secret, one.usage_plans):
+            yield FileFault(each.line, issue("SELLER_DISAGREES", field="application", value=one.settings.name))
+
+
+def _account_key(each: ParsedConnection, default_client_id: str) -> dict[str, str]:
+    return {
         "client_id": each.client_id or default_client_id,
         "selling_partner_id": each.settings.selling_partner_id,
         "region": MARKETPLACES[each.settings.marketplace_id].region.value,
     }
+
+
+def _account(tx: Transaction, vault: Vault, each: ParsedConnection, default_client_id: str) -> tuple[AccountId, list[str]]:
+    key = _account_key(each, default_client_id)
     row = tx.execute(_ACCOUNT, key).one_or_none()
     account_id = AccountId(tx.execute(_NEW_ACCOUNT, key).scalar_one() if row is None else row.id)
     wanted: dict[str, Secret | None] = {"refresh_token": each.refresh_token, "client_secret": each.client_secret}
