@@ -319,18 +319,24 @@ def test_the_feed_of_a_call_that_is_under_way_is_not_taken_for_the_one_whose_ans
     assert [len(packages(shop, order)) for order in (ORDER, OTHER_ORDER)] == [1, 1]
 
 
-def test_a_sku_that_amazon_refuses_to_be_asked_about_holds_up_no_other(stocked: Shop) -> None:
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_sku_about_which_amazon_cannot_be_asked_holds_up_no_other(stocked: Shop, status: int) -> None:
     stocked.lists("A,B")  # is asked for alone
-    fault = stocked.simulator.fault("error_before", operation="getListingsItem", status=400, count="always")
+    fault = stocked.simulator.fault("error_before", operation="getListingsItem", status=status, count="always")
     (odd,) = stocked.publish({"sku": "A,B", "quantity": 5})
     sent = publish_all(stocked)
     stocked.run_until(lambda: "None" not in stocked.words(*sent))
     meanwhile = stocked.words(odd)
+    calls = len(stocked.simulator.calls("getListingsItem"))
+    stocked.run_until(lambda: True, meanwhile=stocked.hurry)
+    calls_while_put_off = len(stocked.simulator.calls("getListingsItem")) - calls
 
     stocked.simulator.clear_faults(fault)
+    stocked.execute("UPDATE key_state SET link_after = NULL")
     stocked.run_until(lambda: stocked.words(odd) != ["None"], meanwhile=stocked.hurry)
 
     assert meanwhile == ["None"]
+    assert calls_while_put_off == 0
     assert stocked.words(odd, *sent) == ["accepted"] * 5
 
 

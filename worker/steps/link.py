@@ -23,7 +23,7 @@ from worker.core.facets import LISTING
 from worker.core.issues import issue
 from worker.core.kinds import Kind
 from worker.core.outcomes import Fate, Outcome, Settled
-from worker.errors import AmazonError, Later, Refused
+from worker.errors import AmazonError, Later, Refused, Unclear
 from worker.store import connections, imported_listings, keys, lanes, leases, listings, outcomes, shipments
 from worker.store.flights import FALLBACK_PRODUCT_TYPE
 from worker.store.listings import Linked
@@ -42,6 +42,12 @@ SLICE_SECONDS: Final = 5
 LEASE_SECONDS: Final = 60
 """Longer than a slice and the one call that may outlast it."""
 RETRY_SECONDS: Final = 5
+
+PUT_OFF_SECONDS: Final = 60
+"""Until a SKU about which Amazon cannot be asked is asked about again."""
+
+MOST_FAILED_IN_A_ROW: Final = 8
+"""Calls: a page of 20 that fails because of one SKU comes down to that one with its sixth; after more it is Amazon that fails."""
 
 
 def lease_name(connection_id: int) -> str:
@@ -75,30 +81,45 @@ def link(ctx: Context, connection_id: int, stopping: Event) -> None:
 def _take_round(ctx: Context, connection: Connection, waiting: Sequence[str], until: float) -> None:
     """Ask about *waiting*, and write what was found. No call begins after *until*: the lease must not end under a slow Amazon.
 
-    A page that Amazon refuses is asked for in halves: a SKU that it does not want to hear of waits, and no other with it.
+    A page that Amazon refuses, or fails at, is asked for in halves: a SKU of which it cannot hear is put off, and no other with it.
     """
     asked: list[str] = []
     found: list[Linked] = []
-    refused: Refused | None = None
+    alone: list[str] = []
+    fault: AmazonError | None = None
+    in_a_row = 0
     pages = deque(list(waiting[start : start + SKUS_PER_CALL]) for start in range(0, len(waiting), SKUS_PER_CALL))
     try:
-        while pages and not ((asked or refused) and ctx.clock.monotonic() >= until):
+        while pages and not ((asked or fault) and ctx.clock.monotonic() >= until):
             page = pages.popleft()
             try:
                 found += _ask(ctx, connection, page)
-            except Refused as error:
-                if error.status == HTTPStatus.FORBIDDEN:
+            except (Refused, Unclear) as error:
+                fault, in_a_row = error, in_a_row + 1
+                if error.status in {None, HTTPStatus.FORBIDDEN} or in_a_row == MOST_FAILED_IN_A_ROW:
                     raise
-                refused = error
                 pages.extendleft(reversed(list(halves(page))))
+                alone += page if len(page) == 1 else ()
             else:
+                in_a_row = 0
                 asked += page
-        if refused is not None and not asked:
-            raise refused
+        if fault is not None and not asked:
+            raise fault
     finally:
         # What the calls before a failed one found is no less true.
         if asked:
             _write(ctx, connection, asked, found)
+        # Where Amazon answered nothing, it may be Amazon that fails, and the SKUs are asked about again soon.
+        if alone and (asked or isinstance(fault, Refused)):
+            _put_off(ctx, connection, alone)
+
+
+def _put_off(ctx: Context, connection: Connection, skus: Sequence[str]) -> None:
+    """Let others go first: what is asked about again and again, the most urgent first, would leave no room for them."""
+    with ctx.database.begin() as tx:
+        keys.lock(tx, (keys.KeyName(connection.id, Kind.LISTINGS, sku) for sku in skus))
+        listings.put_off(tx, connection.id, skus, timedelta(seconds=PUT_OFF_SECONDS))
+    log.info("linking_put_off", connection_id=connection.id, skus=skus)
 
 
 def _ask(ctx: Context, connection: Connection, waiting: Sequence[str]) -> list[Linked]:

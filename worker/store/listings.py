@@ -47,6 +47,14 @@ def ask_later(tx: Transaction, connection_id: int, keys: Sequence[str], linger: 
     )
 
 
+def put_off(tx: Transaction, connection_id: int, keys: Sequence[str], wait: timedelta) -> None:
+    """Let *keys*, which are locked, be asked about again after *wait*."""
+    tx.exec_driver_sql(
+        "UPDATE key_state SET link_after = now() + %s WHERE connection_id = %s AND kind = %s AND key = ANY(%s::text[])",
+        (wait, connection_id, Kind.LISTINGS, list(keys)),
+    )
+
+
 def ask_now(tx: Transaction, connection_id: int) -> None:
     """Let what is to be asked about later be asked about now."""
     tx.exec_driver_sql(

@@ -224,7 +224,7 @@ CREATE TABLE key_state (
     feed_message_id  integer,                  -- of the first of its feed messages there
     feed_messages    integer,                  -- how many there are, numbered in a row
     split_id         bigint,
-    link_after       timestamptz,              -- Amazon did not list it, and until then its listing may come: not asked again before
+    link_after       timestamptz,              -- not asked about before: its listing may come until then, or asking about it failed
     PRIMARY KEY (connection_id, kind, key),
     CHECK ((state = 'in_feed') = (feed_id IS NOT NULL)),
     CHECK ((feed_id IS NULL) = (feed_message_id IS NULL)),
