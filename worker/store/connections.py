@@ -129,10 +129,10 @@ _IS_USED: Final = text("""
         OR EXISTS (SELECT FROM amazon_order WHERE connection_id = :id) OR EXISTS (SELECT FROM order_window WHERE connection_id = :id)""")
 # In the order of the keys, as staging locks them. What is in a feed is locked, too: it may land while this waits.
 _FORGET_AVAILABILITY: Final = text("""
-    UPDATE key_state SET confirmed = confirmed - 'quantity' - 'handling_time'
+    UPDATE key_state SET confirmed = (confirmed::jsonb - 'quantity' - 'handling_time')::json
      WHERE (connection_id, kind, key) IN (
            SELECT connection_id, kind, key FROM key_state
-            WHERE connection_id = :id AND kind = 'listings' AND (confirmed <> '{}' OR state = 'in_feed') ORDER BY key FOR UPDATE)""")
+            WHERE connection_id = :id AND kind = 'listings' AND (confirmed::text <> '{}' OR state = 'in_feed') ORDER BY key FOR UPDATE)""")
 
 _PAUSE: Final = text("UPDATE connection SET paused = :paused WHERE name = :name AND paused <> :paused")
 _COPY_OF: Final = text("SELECT copy_of FROM connection WHERE id = :id")

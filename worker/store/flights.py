@@ -104,7 +104,7 @@ _TAKE_OFF: Final = f"""
     UPDATE key_state k
        SET state = 'in_feed', feed_id = %s, feed_message_id = new.message_id, feed_messages = new.messages, pending = new.pending::json,
            pending_since = CASE WHEN new.pending IS NOT NULL THEN k.pending_since END,
-           split_id = CASE WHEN new.pending IS NOT NULL THEN k.split_id END, confirmed = new.confirmed::jsonb
+           split_id = CASE WHEN new.pending IS NOT NULL THEN k.split_id END, confirmed = new.confirmed::json
       FROM unnest({LINES}, {NUMBERS}, {NUMBERS}, {JSON_LINES}, {JSON_LINES})
            AS new (key, message_id, messages, confirmed, pending)
      WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key"""
@@ -188,7 +188,7 @@ def read_versions(tx: Transaction, connection_id: int, kind: str, landings: Iter
 _LAND: Final = f"""
     UPDATE key_state k
        SET state = new.state, hold_reason = new.hold_reason, linked = new.linked::boolean, priority = new.priority,
-           pending = new.pending::json, pending_since = new.pending_since::timestamptz, confirmed = new.confirmed::jsonb,
+           pending = new.pending::json, pending_since = new.pending_since::timestamptz, confirmed = new.confirmed::json,
            split_id = new.split_id::bigint, feed_id = NULL, feed_message_id = NULL, feed_messages = NULL
       FROM unnest({LINES}, {LINES}, {LINES}, {LINES}, {NUMBERS}, {JSON_LINES}, {LINES}, {JSON_LINES}, {LINES})
            AS new (key, state, hold_reason, linked, priority, pending, pending_since, confirmed, split_id)

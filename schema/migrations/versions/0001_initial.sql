@@ -218,7 +218,7 @@ CREATE TABLE key_state (
     pending          json,                     -- worker/core/coalescing.py: Change
     pending_since    timestamptz,
     versions         json NOT NULL, -- json, not jsonb: read and written whole for every message, it stays as it was spelt
-    confirmed        jsonb NOT NULL DEFAULT '{}',
+    confirmed        json NOT NULL DEFAULT '{}', -- facet -> value, as Amazon's reports have confirmed it
     lead_time_said   smallint,
     feed_id          bigint,
     feed_message_id  integer,                  -- of the first of its feed messages there
