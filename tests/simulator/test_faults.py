@@ -407,6 +407,17 @@ def test_the_bytes_are_gzip_and_nothing_is_named(simulator: Simulator, client: C
     assert client.get(document["url"]).body.startswith(b"\x1f\x8b")
 
 
+def test_a_gzip_stream_has_two_members(simulator: Simulator, client: Client, result: str) -> None:
+    url = client.document(result)["url"]
+    simulator.fault("gzip_in_members")
+
+    body = client.get(url).body
+    first = zlib.decompressobj(wbits=31)
+
+    assert json.loads(gzip.decompress(body))["summary"]
+    assert first.decompress(body) and first.unused_data.startswith(b"\x1f\x8b")  # noqa: PT018
+
+
 def test_a_result_document_is_gone(simulator: Simulator, client: Client, result: str) -> None:
     simulator.fault("document_gone")
 
