@@ -35,9 +35,7 @@ def test_a_large_feed_reads_the_keys_that_it_carries_and_not_all_that_wait(store
             (FEED, connection_id, CARRIED),
         )
         feeds.add_messages(tx, [(FEED, number, each.name, '{"c":{"f":{},"m":{}},"s":{}}') for number, each in enumerate(claimed, 1)])
-        flights.take_off(
-            tx, connection_id, Kind.LISTINGS, FEED, [TakeOff(each.name, number, 1, {}, None) for number, each in enumerate(claimed, 1)]
-        )
+        flights.take_off(tx, FEED, [TakeOff(each.ctid, number, 1, {}, None) for number, each in enumerate(claimed, 1)])
         by_the_cut = read_whole(tx)
     with stored.begin() as tx:
         tx.exec_driver_sql("ANALYZE feed_message")

@@ -215,9 +215,9 @@ def _store(
             rows.append((feed_id, number, load.claimed.name, codec.text(Flight(change, dict(part.sent), was, part.digest))))
             types[change.messages[max(change.messages)].type] += 1
             number += 1
-        leaving.append(TakeOff(load.claimed.name, first_of_key, len(load.going), key.confirmed, load.left))
+        leaving.append(TakeOff(load.claimed.ctid, first_of_key, len(load.going), key.confirmed, load.left))
     feeds.add_messages(tx, rows)
-    flights.take_off(tx, connection.id, lane.kind, feed_id, leaving)
+    flights.take_off(tx, feed_id, leaving)
     lanes.cut(tx, lane, number)
     for type_, count in types.items():
         metrics.feed_messages(connection.name, type_, count)

@@ -27,9 +27,10 @@ def listing_of(sku: str, product_type: str | None, source: str | None, channels:
 
 
 class Claimed(msgspec.Struct, gc=False):
-    """A locked row that may go into the next feed. `key.versions` is not read, for a cut does not need it."""
+    """A locked row that may go into the next feed. `key.versions` is not read, for a cut does not need it. `ctid`: where it stands."""
 
     name: str
+    ctid: str
     key: Key
     about: Listing | Order
 
@@ -62,8 +63,9 @@ FIRST_PAGE: Final = 2000
 # One priority at a time: of (priority, pending_since, key) > (1, ...) Postgres expects hardly a row, for it goes by the priority alone,
 # and so it read and sorted a million for each page. The listing LIMIT 1: a join would read all listings.
 _CLAIM: Final = """
-    SELECT k.key, k.pending::text, k.confirmed::text, k.lead_time_said, l.product_type, l.channels, l.product_type_source, k.pending_since
-      FROM (SELECT * FROM key_state k
+    SELECT k.key, k.ctid::text, k.pending::text, k.confirmed::text, k.lead_time_said,
+           l.product_type, l.channels, l.product_type_source, k.pending_since
+      FROM (SELECT k.*, k.ctid FROM key_state k
              WHERE k.connection_id = %(connection)s AND k.kind = %(kind)s AND k.state = 'ready' AND {which}
                AND k.priority = %(priority)s {after}
              ORDER BY k.pending_since, k.key LIMIT %(most)s FOR UPDATE SKIP LOCKED) AS k
@@ -76,24 +78,25 @@ _AFTER: Final = "AND (k.pending_since, k.key) > (%(last_since)s, %(last_key)s)"
 def _claimed(tx: Transaction, connection_id: int, kind: str, rows: Sequence[Sequence[Any]]) -> list[Claimed]:
     if kind == Kind.SHIPMENTS:
         orders = shipments.orders(tx, connection_id, [row[0] for row in rows])
-        return [Claimed(row[0], Key(codec.change(row[1]), {}, codec.confirmed(row[2])), orders[row[0]]) for row in rows]
+        return [Claimed(row[0], row[1], Key(codec.change(row[2]), {}, codec.confirmed(row[3])), orders[row[0]]) for row in rows]
     return [
         Claimed(
             key,
+            ctid,
             Key(codec.change(pending), {}, {} if confirmed == "{}" else codec.confirmed(confirmed), lead_time_said),
             listing_of(key, product_type, source, channels),
         )
-        for key, pending, confirmed, lead_time_said, product_type, channels, source, _ in rows
+        for key, ctid, pending, confirmed, lead_time_said, product_type, channels, source, _ in rows
     ]
 
 
 class TakeOff(NamedTuple):
-    """A key that goes into a feed, as so many feed messages in a row from `message_id`.
+    """A claimed key that goes into a feed, as so many feed messages in a row from `message_id`.
 
     `confirmed`: what stays known of it. `pending`: what of its change does not go along.
     """
 
-    key: str
+    ctid: str
     message_id: int
     messages: int
     confirmed: dict[str, Value]
@@ -105,21 +108,24 @@ _TAKE_OFF: Final = f"""
        SET state = 'in_feed', feed_id = %s, feed_message_id = new.message_id, feed_messages = new.messages, pending = new.pending::json,
            pending_since = CASE WHEN new.pending IS NOT NULL THEN k.pending_since END,
            split_id = CASE WHEN new.pending IS NOT NULL THEN k.split_id END, confirmed = new.confirmed::json
-      FROM unnest({LINES}, {NUMBERS}, {NUMBERS}, {JSON_LINES}, {JSON_LINES})
-           AS new (key, message_id, messages, confirmed, pending)
-     WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key"""
+      FROM (SELECT place::tid, message_id, messages, confirmed, pending
+              FROM unnest({LINES}, {NUMBERS}, {NUMBERS}, {JSON_LINES}, {JSON_LINES})
+                   AS claimed (place, message_id, messages, confirmed, pending)) AS new
+     WHERE k.ctid = new.place"""
 
 
-def take_off(tx: Transaction, connection_id: int, kind: str, feed_id: FeedId, rows: Sequence[TakeOff]) -> None:
+def take_off(tx: Transaction, feed_id: FeedId, rows: Sequence[TakeOff]) -> None:
     """Mark keys as in a feed. From here until they land nothing else of theirs can be sent: they have one feed_id."""
     columns = (
-        lines([row.key for row in rows]),
+        lines([row.ctid for row in rows]),
         array_of_numbers([row.message_id for row in rows]),
         array_of_numbers([row.messages for row in rows]),
         codec.lines([row.confirmed for row in rows]),
         codec.lines([row.pending for row in rows]),
     )
-    tx.exec_driver_sql(_TAKE_OFF, (feed_id, *columns, connection_id, kind))
+    written = tx.exec_driver_sql(_TAKE_OFF, (feed_id, *columns)).rowcount
+    if written < len(rows):
+        raise RuntimeError(f"{len(rows) - written} of {len(rows)} keys are no longer where they were claimed")
 
 
 _STAY: Final = f"""
