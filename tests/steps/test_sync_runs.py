@@ -225,6 +225,39 @@ def test_a_refused_message_that_was_overtaken_never_goes_again(shop: Shop) -> No
     assert shop.at_amazon("MUG-1")["quantity"] == 3
 
 
+def test_what_was_sent_again_is_older_than_nothing_that_its_source_said_before(shop: Shop) -> None:
+    shop.connect()
+    shop.lists("MUG-1")
+    shop.publish({"sku": "MUG-1", "quantity": "many", "stock": 7, "sequence": 5})
+    shop.connect(**MAPPED)
+    listings(shop)
+
+    (late,) = shop.publish({"sku": "MUG-1", "quantity": 3, "stock": 3, "sequence": 3})
+    (newer,) = shop.publish({"sku": "MUG-1", "quantity": 8, "stock": 8, "sequence": 6})
+    shop.run()
+
+    assert shop.words(late, newer) == ["superseded", "accepted"]
+    (again,) = shop.query("SELECT id FROM message WHERE source = 'feedline:resync'")
+    assert shop.outcomes()[late]["superseded_by"] == again["id"]
+    assert shop.at_amazon("MUG-1")["quantity"] == 8
+
+
+def test_a_refused_message_goes_again_though_an_older_one_of_its_source_came_after_it(shop: Shop) -> None:
+    shop.connect()
+    shop.lists("MUG-1")
+    newer, older = shop.publish(
+        {"sku": "MUG-1", "quantity": "many", "stock": 7, "sequence": 5}, {"sku": "MUG-1", "quantity": 3, "stock": 3, "sequence": 3}
+    )
+    shop.run()
+
+    shop.connect(**MAPPED)
+    first, second = (counts(listings(shop), "sent_again") for _ in range(2))
+
+    assert shop.words(newer, older) == ["invalid", "accepted"]
+    assert (first, second) == ([1], [0])
+    assert shop.at_amazon("MUG-1")["quantity"] == 7
+
+
 def test_only_the_facets_that_nothing_newer_speaks_of_go_again(shop: Shop) -> None:
     shop.connect()
     shop.lists("MUG-1")

@@ -41,7 +41,7 @@ def remap(key: Key, again: Arrival, faults: tuple[Issue, ...] = ()) -> list[Sett
             if open_.flies or facet in open_.fates or _is_overtaken(key, again, facet):
                 continue
             settled += drop(change, {facet: Fate(Outcome.SUPERSEDED, by=again.message)})
-            _note(key, again, facet)
+            note(key, again, (facet,), again.message)
         if facet == HANDLING_TIME:
             key.lead_time_said = value.value
         change.facets[facet] = Said(value, again.message)
@@ -62,9 +62,11 @@ def _dropped(key: Key, change: Change, fates: Mapping[str, Fate]) -> list[Settle
     return settled
 
 
-def _note(key: Key, again: Arrival, facet: str) -> None:
+def note(key: Key, again: Arrival, facets: Iterable[str], message: int) -> None:
+    """Note that the source of *again* has said *facets*, as *message* tells them: an older value of that source is superseded."""
     history = key.versions.setdefault(again.source, History(again.version.sequenced, {}))
-    history.facets[again.topic or facet] = Last(again.version, again.message)
+    history.sequenced = history.sequenced or again.version.sequenced
+    history.facets.update({again.topic or facet: Last(again.version, message) for facet in facets})
 
 
 def standing(key: Key, again: Arrival, said: Collection[str] = ()) -> dict[str, Value]:
@@ -92,13 +94,15 @@ def _is_followed(key: Key, again: Arrival) -> bool:
 
 
 def _is_overtaken(key: Key, again: Arrival, facet: str) -> bool:
-    """Whether a message that arrived later, or a newer one of the same source, has spoken of *facet*."""
+    """Whether a newer message of the same source, or one of another that arrived later, has spoken of *facet*."""
     told = again.topic or facet
-    own = key.versions.get(again.source)
-    newest_own = None if own is None else own.facets.get(told)
-    if newest_own is not None and again.version < newest_own.version:
-        return True
-    return any(told in history.facets and history.facets[told].message > again.message for history in key.versions.values())
+    for source, history in key.versions.items():
+        last = history.facets.get(told)
+        if last is None:
+            continue
+        if (again.version, again.message) < (last.version, last.message) if source == again.source else again.message < last.message:
+            return True
+    return False
 
 
 def only(again: Arrival, facets: Mapping[str, Value]) -> Arrival:

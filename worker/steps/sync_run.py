@@ -210,7 +210,9 @@ def _sent_again(
     for (key, again, facets), id_ in zip(going, messages.new_ids(tx, len(going)), strict=True):
         notice = issue("SENT_AGAIN", value=again.stored.external_id, reason=again.stored.source, limit=run.id)
         arrival = core.sent_again(again.arrival, facets, id_, notice, now)
-        settled += coalesce(rows[KeyName(connection.id, kind, key)].key, arrival)
+        row = rows[KeyName(connection.id, kind, key)]
+        settled += coalesce(row.key, arrival)
+        core.note(row.key, again.arrival, facets, id_)
         sent.append(_SentAgain(id_, key, again, arrival))
     if sent:
         _log(tx, run, connection, sent, now)
