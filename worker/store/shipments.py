@@ -49,11 +49,13 @@ def decide_again(tx: Transaction, rows: Iterable[ShipmentRow]) -> None:
     again = list(rows)
     if again:
         tx.exec_driver_sql(
-            "UPDATE shipment s SET revision = new.revision, decision = new.decision::json, overridden = new.overridden "
-            "FROM unnest(%s::bigint[], %s::integer[], %b::text[], %s::boolean[]) AS new (message_id, revision, decision, overridden) "
-            "WHERE s.message_id = new.message_id",
+            "UPDATE shipment s SET parcel = new.parcel, revision = new.revision, "
+            "decision = new.decision::json, overridden = new.overridden "
+            "FROM unnest(%s::bigint[], %b::text[], %s::integer[], %b::text[], %s::boolean[]) "
+            "AS new (message_id, parcel, revision, decision, overridden) WHERE s.message_id = new.message_id",
             (
                 [row.message_id for row in again],
+                [row.parcel for row in again],
                 [row.revision for row in again],
                 [row.decision for row in again],
                 [row.overridden for row in again],
