@@ -88,6 +88,7 @@ def test_an_untracked_parcel_of_an_unnamed_carrier_goes_without_fulfillment_data
         ({"items": [{"amazon_order_item_id": "12 3", "quantity": 1}]}, [("FIELD_INVALID", "items.0.amazon_order_item_id")]),
         ({"items": [{"amazon_order_item_id": "١٢٣", "quantity": 1}]}, [("FIELD_INVALID", "items.0.amazon_order_item_id")]),
         ({"items": [{"amazon_order_item_id": "1" * 21, "quantity": 1}]}, [("FIELD_INVALID", "items.0.amazon_order_item_id")]),
+        ({"items": [{**LINE, "quantity": 2_147_483_647}, LINE]}, [("FIELD_INVALID", "items.1.quantity")]),
         ({"items": [component("A", of="x")]}, [("FIELD_INVALID", "items.0.bundle.amazon_order_item_id")]),
         ({"items": [LINE, {**LINE, "carrier": "FedEx"}]}, [("PARCELS_MIXED", "items.1.carrier")]),
         ({"items": [{**LINE, "tracking_number": "1Z1"}]}, [("PARCELS_MIXED", "items.0.tracking_number")]),

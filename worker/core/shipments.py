@@ -15,7 +15,7 @@ from worker.core.carriers import Decision, decider
 from worker.core.facets import Facets, Value, facet_of
 from worker.core.issues import Issue, issue
 from worker.core.json import JsonObject
-from worker.core.message_data import instant
+from worker.core.message_data import LARGEST_QUANTITY, instant
 from worker.core.messages import shipment_key
 from worker.core.outcomes import Reason
 from worker.core.parcels import Contribution, Line, Lines, Parcel, value_of
@@ -169,6 +169,9 @@ def _values(data: JsonObject, parcel: str, how: Parcel, own_sku: Callable[[str],
         elif bundle is None:
             what = (item_id, None if item_id is not None else own_sku(item["sku"]))
             lines[what] = lines.get(what, 0) + item["quantity"]
+            if lines[what] > LARGEST_QUANTITY:
+                reason = f"with those before it, it is more than {LARGEST_QUANTITY} pieces of one order item."
+                faults.append(issue("FIELD_INVALID", field=f"items.{place}.quantity", value=item["quantity"], reason=reason))
         else:
             faults += bundles.setdefault(item_id, _Bundle(own_sku)).add(item, f"items.{place}.bundle")
     for item_id, each in bundles.items():
