@@ -40,6 +40,7 @@ def told(key: Key, *messages: Any) -> Ledger:
 def a_feed(key: Key, ledger: Ledger, outcome: Outcome = Outcome.ACCEPTED, order: Order = UNKNOWN, terms: Terms = TERMS) -> list[Part]:
     """Let a feed take all that can go, and end it; return the feed messages."""
     rendered = render(key, order, terms)
+    key.confirmed.update(rendered.known)
     if key.pending is not None:
         ledger.note(coalescing.drop(key.pending, rendered.dropped))
     flights = []
@@ -150,6 +151,32 @@ def test_a_correction_of_a_parcel_that_was_not_named_changes_nothing_at_amazon()
     assert ledger.outcomes()[3] == "unchanged"
 
 
+def test_what_a_correction_said_of_a_parcel_that_was_not_named_counts_once_that_parcel_is() -> None:
+    key = new_order()
+    ledger = told(
+        key,
+        shipment(component("A"), tracking_number="T1", shipped_at="2026-08-05T10:00:00Z"),
+        shipment(component("B"), tracking_number="T2", shipped_at="2026-08-05T11:00:00Z"),
+    )
+    a_feed(key, ledger)
+    ledger.note(
+        coalescing.coalesce(
+            key, arrival(3, shipment(component("A"), tracking_number="T1", shipped_at="2026-08-05T10:30:00Z", method="Air"))
+        )
+    )
+    a_feed(key, ledger)
+
+    ledger.note(coalescing.coalesce(key, arrival(4, shipment(component("B"), tracking_number="T2", shipped_at="2026-08-05T10:15:00Z"))))
+    (part,) = a_feed(key, ledger)
+
+    assert ledger.outcomes()[3] == "unchanged"
+    assert [texts(part, name) for name in ("ShipperTrackingNumber", "ShippingMethod", "FulfillmentDate")] == [
+        ["T1"],
+        ["Air"],
+        ["2026-08-05T10:30:00+00:00"],
+    ]
+
+
 def test_more_than_the_make_up_counts_as_complete_once_and_is_told() -> None:
     key = new_order()
     ledger = told(
@@ -243,6 +270,34 @@ def test_a_parcel_fills_the_item_that_no_parcel_at_amazon_has_filled_and_a_corre
     ledger.note(coalescing.coalesce(key, arrival(3, shipment(A_MUG, tracking_number="T1", shipped_at="2026-08-05T12:00:00Z"))))
 
     assert items_by_parcel(render(key, TWO_MUGS).parts) == {"T1": ["1"], "T2": ["2"]}
+
+
+@pytest.mark.parametrize("first", ["2026-08-05T09:00:00Z", "2026-08-05T12:00:00Z"])
+def test_a_correction_keeps_the_item_that_the_parcel_has_at_amazon_whatever_left_first(first: str) -> None:
+    key = new_order()
+    ledger = told(key, shipment(A_MUG, tracking_number="T1", shipped_at="2026-08-05T11:00:00Z"))
+    a_feed(key, ledger, order=TWO_MUGS)
+    ledger.note(coalescing.coalesce(key, arrival(2, shipment(A_MUG, tracking_number="T2", shipped_at="2026-08-05T10:00:00Z"))))
+    a_feed(key, ledger, order=TWO_MUGS)
+
+    ledger.note(coalescing.coalesce(key, arrival(3, shipment(A_MUG, tracking_number="T1", shipped_at=first))))
+    corrected = items_by_parcel(a_feed(key, ledger, order=TWO_MUGS))
+    ledger.note(coalescing.coalesce(key, arrival(4, shipment(A_MUG, tracking_number="T1", shipped_at=first))))
+
+    assert corrected == {"T1": ["1"]}
+    assert ledger.outcomes()[4] == "unchanged", "whatever item it was taken for, it says the same"
+
+
+def test_a_parcel_that_was_rejected_gets_no_item_that_another_has_by_now() -> None:
+    key = new_order()
+    ledger = told(key, shipment(A_MUG, tracking_number="T2", shipped_at="2026-08-05T11:00:00Z"))
+    a_feed(key, ledger, order=TWO_MUGS)
+    ledger.note(coalescing.coalesce(key, arrival(2, shipment(A_MUG, tracking_number="T1", shipped_at="2026-08-05T10:00:00Z"))))
+    a_feed(key, ledger, Outcome.REJECTED, order=TWO_MUGS)
+
+    ledger.note(coalescing.coalesce(key, arrival(3, shipment(A_MUG, tracking_number="T1", shipped_at="2026-08-05T10:30:00Z"))))
+
+    assert items_by_parcel(a_feed(key, ledger, order=TWO_MUGS)) == {"T1": ["2"]}
 
 
 def test_an_item_that_another_parcel_names_by_its_id_is_filled() -> None:

@@ -10,7 +10,13 @@ from worker.core.wire import Delivery
 
 ORDER = "902-3159896-1390916"
 OTHER_ORDER = "902-1745136-1430000"
-SHIPPED_AT = (datetime.now(UTC) - timedelta(minutes=10)).isoformat(timespec="seconds")
+
+
+def minutes_ago(minutes: int) -> str:
+    return (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat(timespec="seconds")
+
+
+SHIPPED_AT = minutes_ago(10)
 
 
 def parcel(number: str, *items: Mapping[str, Any], order: str = ORDER, **data: Any) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.eventually import eventually
-from tests.steps.parcels import ORDER, OTHER_ORDER, amazon_has, component, import_order, line, packages, parcel, ship
-from tests.steps.shop import MARKETPLACE, Shop
+from tests.steps.parcels import ORDER, OTHER_ORDER, amazon_has, component, import_order, line, minutes_ago, packages, parcel, ship
+from tests.steps.shop import MARKETPLACE, SELLER, Shop
 from worker import metrics
 from worker.core.trace import as_json
 from worker.store import product_types, shipments, status, traces
@@ -69,6 +69,57 @@ def test_a_fulfilment_without_items_is_skipped(trading: Shop) -> None:
 
     found = trading.outcomes()[sent]
     assert (found["outcome"], found["reason"]) == ("skipped", "empty_fulfillment")
+
+
+def test_a_correction_moves_no_item_of_another_parcel_that_has_the_same_sku(trading: Shop) -> None:
+    items = [("10000000000001", "A", 1), ("20000000000002", "A", 1)]
+    trading.simulator.put_orders(
+        SELLER,
+        [
+            {
+                "order_id": ORDER,
+                "marketplace_id": MARKETPLACE,
+                "items": [{"order_item_id": item, "sku": sku, "quantity": quantity} for item, sku, quantity in items],
+            }
+        ],
+    )
+    import_order(trading, ORDER, items)
+    a_piece = {"sku": "A", "quantity": 1}
+    # It left before the order was placed, so that Amazon refuses it; the second one gets the second item.
+    refused, accepted = ship(trading, parcel("T1", a_piece, shipped_at="2026-01-01T10:00:00Z"), parcel("T2", a_piece))
+    trading.run()
+
+    (corrected,) = ship(trading, parcel("T1", a_piece))
+    trading.run()
+    (again,) = ship(trading, parcel("T2", a_piece, carrier="FedEx"))
+    trading.run()
+
+    assert trading.words(refused, accepted, corrected)[:2] == ["rejected", "accepted"]
+    assert {word.removesuffix("_with_warnings") for word in trading.words(corrected, again)} == {"accepted"}
+    assert {package["tracking_number"]: package["items"] for package in packages(trading)} == {
+        "T1": {"10000000000001": 1},
+        "T2": {"20000000000002": 1},
+    }
+
+
+@pytest.mark.requirement("R98")
+def test_a_correction_that_changes_nothing_at_amazon_now_is_known_when_it_does(trading: Shop) -> None:
+    amazon_has(trading, BUNDLE=1)
+    ship(
+        trading,
+        parcel("T1", component("A"), shipped_at=minutes_ago(9)),
+        parcel("T2", component("B"), shipped_at=minutes_ago(5)),
+    )
+    trading.run()
+
+    (unchanged,) = ship(trading, parcel("T1", component("A"), shipped_at=minutes_ago(7), carrier="FedEx"))
+    trading.run()
+    (later,) = ship(trading, parcel("T2", component("B"), shipped_at=minutes_ago(8)))
+    trading.run()
+
+    assert trading.words(unchanged)[0] == "unchanged"
+    assert trading.words(later)[0].startswith("accepted")
+    assert [(package["tracking_number"], package["carrier_code"]) for package in packages(trading)] == [("T1", "FedEx")]
 
 
 @pytest.mark.requirement("R91", "R92", "R103")

@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+import msgspec
+
 from worker.core import bundles, coalescing, fulfillment_document
 from worker.core.bundles import Progress
 from worker.core.coalescing import Change
@@ -17,7 +19,7 @@ from worker.core.facets import BUNDLE, Value
 from worker.core.fulfillment_document import Item
 from worker.core.issues import Issue, issue
 from worker.core.outcomes import Fate, Outcome, Reason
-from worker.core.parcels import Contribution, Lines, contributions, lines_of
+from worker.core.parcels import Contribution, Lines, contributions, lines_of, value_of
 from worker.core.rendered import Part, Rendered
 from worker.core.texts import folded
 
@@ -60,32 +62,35 @@ def render(change: Change, confirmed: Mapping[str, Value], order: Order, terms: 
     """Return what of *change* goes, what is dropped, and why the rest waits. *confirmed*: what Amazon has of the order already."""
     values = {facet: said.value for facet, said in change.facets.items()}
     dropped: dict[str, Fate] = {}
+    known: dict[str, Value] = {}
     parts: list[Part] = []
     shipped: set[str] = set()
     held: Reason | None = None
-    held_items = _allotted(values, confirmed, order)
+    allotted = _allotted(values, confirmed, order)
     for facet, parcel in _by_time(values):
-        items = held_items[facet]
-        if isinstance(items, Reason):
-            held = items
-        elif isinstance(items, Unknown):
-            dropped[facet] = Fate(Outcome.INVALID, reason=items.issues[0].code, issues=items.issues)
+        share = allotted[facet]
+        if isinstance(share, Reason):
+            held = share
+        elif isinstance(share, Unknown):
+            dropped[facet] = Fate(Outcome.INVALID, reason=share.issues[0].code, issues=share.issues)
         else:
-            shipped.update(item.order_item_id for item in items)
-            body = fulfillment_document.body(order.id, parcel, items, now)
-            parts.append(Part(body, {facet: values[facet]}, frozenset({facet})))
+            shipped.update(item.order_item_id for item in share.items)
+            body = fulfillment_document.body(order.id, parcel, share.items, now)
+            sent = value_of(msgspec.structs.replace(parcel, allotted=share.by_sku)) if share.by_sku else values[facet]
+            parts.append(Part(body, {facet: sent}, frozenset({facet})))
     for item_id, found in _bundles(values, confirmed).items():
         if not bundles.progress(found.all.values()).is_complete:
             held = held or Reason.BUNDLE_PARTIAL
         elif found.changes_nothing(terms.bundle_tracking):
             dropped.update(dict.fromkeys(found.pending, Fate(Outcome.UNCHANGED)))
+            known.update({facet: values[facet] for facet in found.pending})
         else:
             shipped.add(item_id)
             parts.append(_bundle_part(order, item_id, found, values, terms, now))
     batch = _batch(order, shipped)
     if parts and batch is Batch.NON_MANAGED and terms.non_managed == "hold":
-        return Rendered(dropped=dropped, held=Reason.NON_MANAGED)
-    return Rendered(tuple(parts), dropped, held, batch)
+        return Rendered(dropped=dropped, held=Reason.NON_MANAGED, known=known)
+    return Rendered(tuple(parts), dropped, held, batch, known)
 
 
 def waits_for_components(change: Change, confirmed: Mapping[str, Value]) -> bool:
@@ -155,35 +160,51 @@ class Unknown(NamedTuple):
     issues: tuple[Issue, ...]
 
 
-def _allotted(pending: Mapping[str, Value], confirmed: Mapping[str, Value], order: Order) -> dict[str, list[Item] | Reason | Unknown]:
-    """Return, by facet, the order items of every parcel with lines, each once, or why that cannot be told.
+class _Share(NamedTuple):
+    """The order items of one parcel, each once; `by_sku`: those that its lines by SKU are taken for, pieces by Amazon's id."""
+
+    items: list[Item]
+    by_sku: dict[str, int]
+
+
+def _allotted(pending: Mapping[str, Value], confirmed: Mapping[str, Value], order: Order) -> dict[str, _Share | Reason | Unknown]:
+    """Return, by facet, the order items of every pending parcel with lines, or why that cannot be told.
 
     Of the items that have one SKU, a parcel gets those that no other has filled: Amazon takes a second parcel for a filled item as
-    the first one moved. What parcels say by item id is counted first, then what Amazon has, then what waits.
+    the first one moved. So what parcels say by item id is counted first, and what Amazon was told of others; a parcel that is
+    corrected keeps the items that it has there, and what is new comes last.
     """
-    known = {facet: pending.get(facet, value) for facet, value in confirmed.items()}
-    parcels = _by_time(known) + _by_time({facet: value for facet, value in pending.items() if facet not in known})
+    before = dict(_by_time(confirmed))
     filled: Counter[str] = Counter()
-    for _, parcel in parcels:
-        filled.update({line.item: line.quantity for line in parcel.lines if line.item is not None})
-    return {facet: _items(parcel, order, filled) for facet, parcel in parcels}
+    for facet, parcel in before.items():
+        if facet not in pending:
+            filled.update(_by_id(parcel) + Counter(parcel.allotted))
+    waiting = _by_time(pending)
+    for _, parcel in waiting:
+        filled.update(_by_id(parcel))
+    corrected_first = sorted(waiting, key=lambda each: each[0] not in before)
+    return {facet: _share(parcel, order, filled, before[facet].allotted if facet in before else {}) for facet, parcel in corrected_first}
 
 
-def _items(parcel: Lines, order: Order, filled: Counter[str]) -> list[Item] | Reason | Unknown:
-    """Return the order items of one parcel, and count those that it gets by their SKU as *filled*."""
-    quantities = Counter({line.item: line.quantity for line in parcel.lines if line.item is not None})
-    by_sku = [line for line in parcel.lines if line.item is None]
-    if by_sku and not order.is_known:
+def _by_id(parcel: Lines) -> Counter[str]:
+    return Counter({line.item: line.quantity for line in parcel.lines if line.item is not None})
+
+
+def _share(parcel: Lines, order: Order, filled: Counter[str], before: Mapping[str, int]) -> _Share | Reason | Unknown:
+    """Return the order items of one parcel, and count those that it gets by their SKU as *filled*. *before*: those that it had."""
+    lines = [line for line in parcel.lines if line.item is None]
+    if lines and not order.is_known:
         return Reason.ORDER_UNKNOWN
-    unknown = Unknown(tuple(_no_such_item(line.sku or "", order) for line in by_sku if line.sku not in {item.sku for item in order.items}))
+    unknown = Unknown(tuple(_no_such_item(line.sku or "", order) for line in lines if line.sku not in {item.sku for item in order.items}))
     if unknown.issues:
         return unknown
-    for line in by_sku:
-        fitting = [item for item in order.items if item.sku == line.sku]
+    by_sku: Counter[str] = Counter()
+    for line in lines:
+        fitting = sorted((item for item in order.items if item.sku == line.sku), key=lambda item: item.id not in before)
         for item_id, quantity in _spread(line.quantity, fitting, filled):
-            quantities[item_id] += quantity
+            by_sku[item_id] += quantity
             filled[item_id] += quantity
-    return [Item(item_id, quantity) for item_id, quantity in quantities.items()]
+    return _Share([Item(item_id, quantity) for item_id, quantity in (_by_id(parcel) + by_sku).items()], dict(by_sku))
 
 
 def _no_such_item(sku: str, order: Order) -> Issue:

@@ -38,10 +38,12 @@ class Rendered(NamedTuple):
     """What goes of a key's change, and what does not.
 
     `dropped`: facets that will not go, each with its fate. `held`: why the rest waits; facets in no part and not dropped stay
-    pending. Keys go together in one feed only where their `batch` is the same.
+    pending. Keys go together in one feed only where their `batch` is the same. `known`: the values of dropped facets that count
+    from now on, though Amazon need not be told of them.
     """
 
     parts: tuple[Part, ...] = ()
     dropped: Mapping[str, Fate] = {}
     held: Reason | None = None
     batch: str | None = None
+    known: Mapping[str, Value] = {}

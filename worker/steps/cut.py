@@ -28,7 +28,7 @@ from worker.core.quota import Lease, operations_of_feed
 from worker.core.rendered import Part, Rendered
 from worker.database import Transaction
 from worker.store import codec, connections, feeds, flights, lanes, outcomes, quota, refused
-from worker.store.flights import Claimed, TakeOff
+from worker.store.flights import Claimed, Stay, TakeOff
 
 log = structlog.get_logger()
 
@@ -132,6 +132,7 @@ def _fill(
 
     for load in loads:
         drop(load.left, load.rendered.dropped)
+        load.claimed.key.confirmed.update(load.rendered.known)
     for position in too_large:
         load, part = parts[position]
         load.too_large = True
@@ -142,7 +143,7 @@ def _fill(
         load, part = parts[position]
         load.going.append(part)
 
-    flights.stay(tx, connection.id, lane.kind, [_staying(load) for load in loads if not load.going and load.is_changed])
+    flights.stay(tx, [_staying(load) for load in loads if not load.going and load.is_changed])
     outcomes.record(tx, [outcomes.Ended(connection.id, settled) for settled in ended], now)
     refused.keep(tx, invalid, now)
     for settled in ended:
@@ -167,9 +168,9 @@ def _loads(claimed: Iterator[list[Claimed]], render: Render, *, one_by_one_if_al
             yield _Load(each, rendered, each.key.pending)
 
 
-def _staying(load: _Load) -> tuple[str, Change | None, str | None]:
+def _staying(load: _Load) -> Stay:
     left = load.left if load.left is not None and load.left.facets else None
-    return load.claimed.name, left, None if load.rendered.parts else load.rendered.held
+    return Stay(load.claimed.ctid, load.claimed.key.confirmed, left, None if load.rendered.parts else load.rendered.held)
 
 
 def _store(

@@ -123,26 +123,40 @@ def take_off(tx: Transaction, feed_id: FeedId, rows: Sequence[TakeOff]) -> None:
         codec.lines([row.confirmed for row in rows]),
         codec.lines([row.pending for row in rows]),
     )
-    written = tx.exec_driver_sql(_TAKE_OFF, (feed_id, *columns)).rowcount
-    if written < len(rows):
-        raise RuntimeError(f"{len(rows) - written} of {len(rows)} keys are no longer where they were claimed")
+    _written(tx, _TAKE_OFF, (feed_id, *columns), len(rows))
+
+
+class Stay(NamedTuple):
+    """A claimed key that does not go. `pending`: what is left of its change. `held`: the reason to hold it, if there is one."""
+
+    ctid: str
+    confirmed: dict[str, Value]
+    pending: Change | None
+    held: str | None
 
 
 _STAY: Final = f"""
     UPDATE key_state k
-       SET pending = new.pending::json, hold_reason = new.reason,
+       SET pending = new.pending::json, hold_reason = new.reason, confirmed = new.confirmed::json,
            pending_since = CASE WHEN new.pending IS NOT NULL THEN k.pending_since END,
            split_id = CASE WHEN new.pending IS NOT NULL AND new.reason IS NULL THEN k.split_id END,
            state = CASE WHEN new.pending IS NULL THEN 'idle' WHEN new.reason IS NULL THEN 'ready' ELSE 'held' END
-      FROM unnest({LINES}, {JSON_LINES}, {LINES}) AS new (key, pending, reason)
-     WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key"""
+      FROM (SELECT place::tid, confirmed, pending, reason
+              FROM unnest({LINES}, {JSON_LINES}, {JSON_LINES}, {LINES}) AS claimed (place, confirmed, pending, reason)) AS new
+     WHERE k.ctid = new.place"""
 
 
-def stay(tx: Transaction, connection_id: int, kind: str, rows: Sequence[tuple[str, Change | None, str | None]]) -> None:
-    """Write back claimed keys that do not go: with what is left of their change, and the reason to hold it if there is one."""
+def stay(tx: Transaction, rows: Sequence[Stay]) -> None:
+    """Write back claimed keys that do not go."""
     if rows:
-        keys, changes, reasons = zip(*rows, strict=True)
-        tx.exec_driver_sql(_STAY, (lines(keys), codec.lines(changes), lines(reasons), connection_id, kind))
+        places, confirmed, pending, reasons = zip(*rows, strict=True)
+        _written(tx, _STAY, (lines(places), codec.lines(confirmed), codec.lines(pending), lines(reasons)), len(rows))
+
+
+def _written(tx: Transaction, statement: str, given: tuple[object, ...], rows: int) -> None:
+    written = tx.exec_driver_sql(statement, given).rowcount
+    if written < rows:
+        raise RuntimeError(f"{rows - written} of {rows} keys are no longer where they were claimed")
 
 
 class Landing(msgspec.Struct, gc=False):
