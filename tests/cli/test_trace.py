@@ -254,6 +254,8 @@ def test_the_shipments_of_an_order_are_found_by_the_order_and_by_the_request(
     }
     event = {"specversion": "1.0", "id": "s-1", "source": "wms", "type": "feedline.shipment.v1", "data": data}
     deliver(shop, event, "feedline.shipments")
+    other = {**data, "fulfillment_request_number": "FR-1 B", "amazon_order_id": "902-3159896-1390917"}
+    deliver(shop, {**event, "id": "s-2", "data": other}, "feedline.shipments")
 
     (by_order,) = answered(feedline, settings, "trace", "order:902-3159896-1390916")
     (by_request,) = answered(feedline, settings, "trace", "order:FR-1")

@@ -282,7 +282,7 @@ def of_key(tx: Transaction, connection_id: int, key: str, at_most: int) -> list[
     return [row[0] for row in rows]
 
 
-# A shipment's key begins with its request number and a space, after which "!" is the next character.
+# A shipment's key is its request number, a space, after which "!" is the next character, and a tracking number without spaces.
 _OF_ORDER: Final = """
     SELECT found.id FROM (
         SELECT s.message_id AS id FROM connection c JOIN shipment s ON s.connection_id = c.id AND s.amazon_order_id = %(order)s
@@ -290,6 +290,7 @@ _OF_ORDER: Final = """
          UNION
         SELECT m.id FROM connection c
           JOIN message m ON m.connection_id = c.id AND m.key >= %(order)s || ' ' AND m.key < %(order)s || '!' AND m.type = %(type)s
+           AND position(' ' IN substr(m.key, length(%(order)s) + 2)) = 0
          WHERE %(connection)s::text IS NULL OR c.name = %(connection)s) AS found
      ORDER BY found.id DESC LIMIT %(most)s"""
 
