@@ -26,6 +26,24 @@ STEPS: dict[Callable[[Context, FeedId], None], Collection[FeedState]] = {
 }
 
 
+def test_a_lane_of_which_a_wake_up_cut_nothing_is_due_again_at_once(shop: Shop) -> None:
+    shop.connect(sync_listings={"patch_op": "replace", "template": {"handling_time": {"field": "handling_time"}}})
+    shop.lists("MUG-1")
+    shop.publish({"sku": "MUG-1", "handling_time": 3})
+    with shop.ctx.database.begin() as tx:
+        connection_id = connections.by_name(tx, NAME).id
+    link(shop.ctx, connection_id, Event())
+    shop.execute(
+        "INSERT INTO lane (connection_id, kind, dispatched_until) SELECT id, 'listings', now() + interval '1 hour' FROM connection"
+    )
+
+    feed_ids = [cut(shop.ctx, connection_id, Kind.LISTINGS) for _ in range(2)]
+
+    assert feed_ids == [None, None]
+    assert shop.key("MUG-1")["hold_reason"] == "quantity_unknown"
+    assert shop.query("SELECT FROM lane WHERE dispatched_until > now()") == []
+
+
 @pytest.mark.requirement("R113", "R123")
 def test_a_late_wake_up_leaves_a_feed_alone_that_has_gone_on(shop: Shop) -> None:
     shop.connect()

@@ -35,6 +35,9 @@ log = structlog.get_logger()
 LEASE_SECONDS: Final = 120
 """How long the createFeed token of a cut feed is ours while document and upload go before it."""
 
+BLOCKED_SECONDS: Final = 5
+"""Between two looks at a lane whose last feed has no certain end yet."""
+
 COMPRESSION: Final = 3
 """gzip's level for stored documents: 10 MiB of feed messages shrink to a twentieth in a tenth of a second."""
 
@@ -49,6 +52,7 @@ def cut(ctx: Context, connection_id: int, kind: Kind) -> FeedId | None:
         if connection is None or lane is None:
             return None
         if feeds.blocked(tx, connection_id, kind, timedelta(seconds=STALLED_AFTER * settings.feed_poll_seconds)):
+            lanes.look_again(tx, lane, BLOCKED_SECONDS)
             return None
         if lane.flushes:
             limits = limits._replace(linger=timedelta(0))
@@ -59,6 +63,7 @@ def cut(ctx: Context, connection_id: int, kind: Kind) -> FeedId | None:
             group = None
         now: datetime = tx.exec_driver_sql("SELECT now()").scalar_one()
         if group is None and not is_due(lanes.waiting(tx, connection_id, kind, count_at_most=limits.messages), limits, now):
+            lanes.look_again(tx, lane, 0)
             return None
         feed_type = FORMATS[kind].feed_type
         lease = quota.take(tx, connection.seller.account.id, operations_of_feed(feed_type), life_seconds=LEASE_SECONDS)
@@ -69,6 +74,7 @@ def cut(ctx: Context, connection_id: int, kind: Kind) -> FeedId | None:
         feed_id = _fill(tx, connection, lane, None if group is None else group.id, claimed, limits, lease, now)
         if feed_id is None:
             quota.give_back(tx, connection.seller.account.id, operations_of_feed(feed_type), lease)
+            lanes.look_again(tx, lane, 0)  # all that was claimed is held, or dropped: what waits behind it is due as it was
         return feed_id
 
 

@@ -54,6 +54,14 @@ def wait(tx: Transaction, lane: Lane, until: datetime) -> None:
     )
 
 
+def look_again(tx: Transaction, lane: Lane, seconds: float) -> None:
+    """Let the conductor look at the lane again after *seconds*: this time nothing was cut."""
+    tx.exec_driver_sql(
+        "UPDATE lane SET dispatched_until = now() + %s * interval '1 second' WHERE connection_id = %s AND kind = %s",
+        (seconds, lane.connection_id, lane.kind),
+    )
+
+
 def flush(tx: Transaction, connection_id: int, kind: str, seconds: float) -> None:
     """Let no change of the lane linger for *seconds* from now."""
     tx.exec_driver_sql(
