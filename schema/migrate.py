@@ -7,6 +7,7 @@ from sqlalchemy import Connection, create_engine, text
 
 from schema.partitions import keep_partitions
 from worker.database import sqlalchemy_url
+from worker.errors import FeedlineError
 
 _LOCK = 7_301_944
 """The advisory lock under which one upgrade runs at a time; any number will do, as long as nobody else uses it."""
@@ -14,6 +15,10 @@ _LOCK = 7_301_944
 
 CONNECT_SECONDS = 5
 """Left to itself, the system tries to reach a host that drops everything for two minutes."""
+
+
+class UnknownSchema(FeedlineError):
+    """The database is at a revision with which this program can do nothing."""
 
 
 def _config() -> Config:
@@ -34,7 +39,10 @@ def newest() -> str:
 def upgrade(url: str) -> tuple[str | None, str]:
     """Migrate the database at *url* to the newest schema. Return the revisions before and after.
 
-    Two upgrades at once are harmless: the second waits for the first and finds nothing to do.
+    Two upgrades at once are harmless: the second waits for the first and finds nothing to do. So is that of an older program, as long
+    as it can work with the newer schema.
+
+    Raises: UnknownSchema.
     """
     engine = create_engine(sqlalchemy_url(url), hide_parameters=True, connect_args={"connect_timeout": CONNECT_SECONDS})
     try:
@@ -46,6 +54,9 @@ def upgrade(url: str) -> tuple[str | None, str]:
                 connection.commit()
                 before = current(connection)
                 connection.commit()
+                if before is not None and before not in _revisions():
+                    _must_know(connection, before)
+                    return before, before
                 config = _config()
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
@@ -58,6 +69,19 @@ def upgrade(url: str) -> tuple[str | None, str]:
                 connection.commit()
     finally:
         engine.dispose()
+
+
+def _revisions() -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def _must_know(connection: Connection, revision: str) -> None:
+    """Raise UnknownSchema unless the *revision*, of which there is no migration here, is a later one that this program can work with."""
+    if revision < newest():
+        raise UnknownSchema(f"The database's schema is at revision {revision}, of which this program has no migration.")
+    fault = unfit(connection)
+    if fault is not None:
+        raise UnknownSchema(fault)
 
 
 def current(connection: Connection) -> str | None:
