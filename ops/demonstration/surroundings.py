@@ -13,14 +13,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import psycopg
 import urllib3
 
 from ops.demonstration.scenario import Listing, Nature, Scenario
 from ops.demonstration.sellers import SELLERS, Seller
-from ops.services import PostgresServer, RabbitMQServer, Services, services
+from ops.services import PostgresServer, RabbitMQServer, Services, ServiceUnavailable, services
 from ops.services.children import Child
 from ops.simulator.control import Simulator
 from worker.secrets import new_key
+from worker.unreachable import why_postgres
 
 WORKER_PROCESSES: Final = 2
 WORKER_THREADS: Final = 4
@@ -151,7 +153,17 @@ def _room_of_our_own(running: Services, ending: ExitStack) -> tuple[str, str]:
     database_url, amqp_url = running.database_url, running.amqp_url
     if running.postgres is None:
         given = PostgresServer.given(database_url)
-        database_url = given.create_database(name)
+        try:
+            database_url = given.create_database(name)
+        except psycopg.Error as error:
+            # A text that is no URL at all comes back in libpq's words, its password included.
+            why = (
+                "it is no URL of a database" if isinstance(error, psycopg.ProgrammingError) and not error.sqlstate else why_postgres(error)
+            )
+            raise ServiceUnavailable(
+                f"The server of FEEDLINE_DATABASE_URL gives the demo no database of its own ({why}): its role needs CREATEDB. "
+                "Without that variable the demo starts a server."
+            ) from None
         ending.callback(given.drop_database, name)
     if running.rabbitmq is None:
         broker = RabbitMQServer.given(amqp_url)

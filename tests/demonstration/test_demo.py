@@ -86,6 +86,24 @@ def _processes_with(text: str) -> list[str]:
     return [line[:200] for line in shown.splitlines() if text in line and "ps eww" not in line and "pytest" not in line]
 
 
+@pytest.mark.parametrize("url", ["postgresql://demo:not-to-be-told@127.0.0.1:1/demo", "postgres demo:not-to-be-told"])
+def test_a_demo_without_a_database_of_its_own_says_so_in_one_sentence(temporary: dict[str, str], url: str) -> None:
+    done = subprocess.run(
+        command("--messages", "100"),
+        env={**temporary, "FEEDLINE_DATABASE_URL": url},
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert "FEEDLINE_DATABASE_URL" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert "not-to-be-told" not in done.stderr
+
+
 def test_a_demo_too_small_or_too_fast_is_refused_with_a_sentence() -> None:
     small = subprocess.run(command("--messages", "3"), cwd=CHECKOUT, capture_output=True, text=True, check=False)
     fast = subprocess.run(command("--speed", "fast"), cwd=CHECKOUT, capture_output=True, text=True, check=False)
