@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.steps.shop import NAME, Shop
+from worker import metrics
 from worker.core.wire import Delivery
 from worker.database import Transaction
 from worker.store import keys
@@ -50,6 +51,22 @@ def test_a_repeat_has_no_second_effect_and_is_counted(shop: Shop) -> None:
 
 
 @pytest.mark.requirement("R123")
+def test_messages_that_meet_a_pending_change_are_counted_whatever_becomes_of_them(shop: Shop) -> None:
+    shop.connect()
+    shop.lists("MUG-1")
+    counter = metrics._coalesced.labels(NAME, "inventory")
+    before = counter._value.get()
+
+    shop.publish({"sku": "MUG-1", "price": "9.00", "sequence": 5})
+    alone = counter._value.get() - before
+    shop.publish({"sku": "MUG-1", "quantity": 5}, {"sku": "MUG-1", "price": "8.00", "sequence": 3}, source="wms")
+    folded = counter._value.get() - before
+    shop.run()
+    shop.publish({"sku": "MUG-1", "quantity": 5})
+
+    assert (alone, folded, counter._value.get() - before) == (0, 2, 2)
+
+
 def test_a_repeat_within_one_batch_is_one_message(shop: Shop) -> None:
     shop.connect()
 

@@ -88,7 +88,8 @@ class _Batch:
     """What one transaction stages, sorted: every event of the deliveries is in exactly one of fresh, refused and repeats.
 
     `ended` names the connection of each message that came to its end; "" where there is none of that name. `conflicts`: parcels
-    whose number the other carrier profile reads otherwise, by the profile that was followed.
+    whose number the other carrier profile reads otherwise, by the profile that was followed. `coalesced`: messages, by connection
+    and type, of whose key something waited already.
     """
 
     arrived: datetime
@@ -98,6 +99,7 @@ class _Batch:
     ended: list[tuple[str, outcomes.Ended]] = field(default_factory=list)
     parcels: list[ShipmentRow] = field(default_factory=list)
     conflicts: Counter[str] = field(default_factory=Counter)
+    coalesced: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @cached_property
     def arrived_text(self) -> str:
@@ -240,7 +242,12 @@ def _fold(tx: Transaction, batch: _Batch) -> None:
         of_key.setdefault(new.name, []).append(new)
 
     def fold(row: keys.KeyRow) -> Sequence[tuple[_Fresh, Settled]]:
-        return [(new, settled) for new in of_key[row.name] for settled in coalesce(row.key, new.arrival)]
+        ended = []
+        for new in of_key[row.name]:
+            if row.key.pending is not None:
+                batch.coalesced[new.connection.name, new.arrival.type] += 1
+            ended += [(new, settled) for settled in coalesce(row.key, new.arrival)]
+        return ended
 
     for new, settled in keys.change(tx, of_key, fold):
         if settled.message == new.id and settled.outcome is Outcome.INVALID:
@@ -380,7 +387,7 @@ def _count(batch: _Batch, deliveries: Sequence[Delivery], seconds: float) -> Non
     words.update(("", each.read.type or "", Outcome.INVALID) for each, id_, _ in batch.refused if id_ is None)
     for (connection, type_, outcome), count in words.items():
         metrics.outcomes(connection, type_, outcome, count)
-        if outcome in {Outcome.SUPERSEDED, Outcome.UNCHANGED}:
-            metrics.coalesced(connection, type_, count)
+    for (connection, type_), count in batch.coalesced.items():
+        metrics.coalesced(connection, type_, count)
     for profile, count in batch.conflicts.items():
         metrics.carrier_conflicts(profile, count)
