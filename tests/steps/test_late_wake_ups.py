@@ -27,7 +27,8 @@ STEPS: dict[Callable[[Context, FeedId], None], Collection[FeedState]] = {
 
 
 def test_a_lane_of_which_a_wake_up_cut_nothing_is_due_again_at_once(shop: Shop) -> None:
-    shop.connect(sync_listings={"patch_op": "replace", "template": {"handling_time": {"field": "handling_time"}}})
+    template = {"quantity": {"field": "quantity"}, "handling_time": {"field": "handling_time"}}
+    shop.connect(sync_listings={"patch_op": "replace", "template": template})
     shop.lists("MUG-1")
     shop.publish({"sku": "MUG-1", "handling_time": 3})
     with shop.ctx.database.begin() as tx:
