@@ -122,6 +122,11 @@ class Database:
         with self.engine.begin() as tx:
             yield tx
 
+    def ping(self) -> None:
+        """Raise one of `UNREACHABLE` unless Postgres answers."""
+        with self.begin() as tx:
+            tx.exec_driver_sql("SELECT")
+
     @contextmanager
     def session(self) -> Iterator[Transaction]:
         """A connection of the caller's own, on which he begins one transaction after another; its temporary tables end with it."""

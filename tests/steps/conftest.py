@@ -32,7 +32,7 @@ def make_context(database: str) -> Iterator[Callable[..., Context]]:
             "feed_poll_seconds": 0.05,
         }
         settings = Settings.load(_env_file=None, **{**defaults, **given})
-        db, vault, clock, chance = Database(database), settings.vault(), Clock(), Chance(1)
+        db, vault, clock, chance = Database(settings.database_url.get_secret_value()), settings.vault(), Clock(), Chance(1)
         ctx = Context(settings, db, vault, Amazon(settings, db, vault, clock, chance), Publisher(settings.amqp_urls()), clock, chance)
         opened.append(ctx)
         return ctx

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from worker.core.marketplaces import MARKETPLACES
+from worker.core.texts import unwanted_character
 
 
 class Severity(StrEnum):
@@ -371,6 +372,8 @@ def issue(code: str, *, field: str | None = None, value: object = None, **words:
     Raises: KeyError for a code that is not in `FAULTS`, or a template word that was not given.
     """
     fault = FAULTS[code]
+    if field is not None and (len(field) > LONGEST_SHOWN_WORDS or unwanted_character(field) is not None):
+        field = shown(field, LONGEST_SHOWN_WORDS)  # a key of the sender's own, which no text of ours could hold
     told = None if value is None else shown(value)
     given = {"field": field, "value": told, **{k: shown(v, LONGEST_SHOWN_WORDS) for k, v in words.items()}}
     return Issue(

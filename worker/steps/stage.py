@@ -111,24 +111,30 @@ def stage(ctx: Context, deliveries: Sequence[Delivery], arrived: datetime) -> No
 
     Raises: SQLAlchemy's errors when Postgres cannot take the batch; nothing is committed then.
     """
+    stage_events(ctx, list(events(deliveries, arrived)), arrived)
+    count_deliveries(deliveries)
+
+
+def stage_events(ctx: Context, found: Sequence[Incoming], arrived: datetime) -> None:
+    """Commit events that were *found* in deliveries. Raises as `stage` does."""
     began = ctx.clock.monotonic()
-    incoming = list(_read(deliveries, arrived))
-    batch = _committed(ctx, incoming, arrived)
-    _count(batch, deliveries, ctx.clock.monotonic() - began)
+    batch = _committed(ctx, found, arrived)
+    _count(batch, ctx.clock.monotonic() - began)
 
 
-def keep_unstorable(ctx: Context, delivery: Delivery, arrived: datetime) -> None:
-    """Keep a delivery that no transaction could take, with its original bytes and nothing that was read from them."""
+def keep_unstorable(ctx: Context, delivery: Delivery, arrived: datetime, event: Incoming | None = None) -> None:
+    """Keep an *event* of a delivery, or all of it, that no transaction could take: original bytes, and nothing that was read from them."""
+    original, content_type = (delivery.body, None) if event is None else (event.original, event.content_type)
     with ctx.database.begin() as tx:
         issues = codec.text((issue("NOT_STORABLE"),))
         messages.refuse(
-            tx, [messages.RefusedDelivery(arrived, delivery.queue, None, "{}", delivery.body, issues, None, None, None, None, None)]
+            tx, [messages.RefusedDelivery(arrived, delivery.queue, content_type, "{}", original, issues, None, None, None, None, None)]
         )
-    metrics.deliveries(delivery.queue, 1)
     metrics.outcomes(None, None, Outcome.INVALID, 1)
 
 
-def _read(deliveries: Sequence[Delivery], arrived: datetime) -> Iterator[Incoming]:
+def events(deliveries: Iterable[Delivery], arrived: datetime) -> Iterator[Incoming]:
+    """Yield every event of *deliveries*, as it was read."""
     for delivery in deliveries:
         for event in wire.decode(delivery):
             yield Incoming(delivery, event.original, event.content_type, core_messages.read(event, now=arrived))
@@ -376,10 +382,13 @@ def _refused(each: Incoming, id_: MessageId | None, issues: Sequence[Issue], arr
     )
 
 
-def _count(batch: _Batch, deliveries: Sequence[Delivery], seconds: float) -> None:
-    metrics.stage_seconds.observe(seconds)
+def count_deliveries(deliveries: Iterable[Delivery]) -> None:
     for queue, count in Counter(delivery.queue for delivery in deliveries).items():
         metrics.deliveries(queue, count)
+
+
+def _count(batch: _Batch, seconds: float) -> None:
+    metrics.stage_seconds.observe(seconds)
     for kind, count in Counter(new.arrival.type for new in batch.fresh).items():
         metrics.staged(kind, count)
     words = Counter((name, ended.settled.type, ended.settled.outcome) for name, ended in batch.ended)
