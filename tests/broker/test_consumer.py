@@ -1,6 +1,10 @@
 """The consumer of an ingest queue on a real RabbitMQ."""
 
-from collections.abc import Iterator
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pika
 import pytest
@@ -8,26 +12,28 @@ from dramatiq.errors import ConnectionClosed
 from pika.adapters.blocking_connection import BlockingConnection
 
 from tests.eventually import eventually
-from worker.broker import topology
+from tests.tcp_proxy import TcpProxy
+from worker.broker import consumer, topology
 from worker.broker.consumer import BatchConsumer, BatchMessage
 from worker.clock import Clock
 
 SIZE = 3
+OPEN_FILES = Path("/proc/self/fd")
 
 
 class Queue:
     """A queue with its consumer, which nobody else turns."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, size: int = SIZE, through: str | None = None) -> None:
         self._upstream = BlockingConnection(pika.URLParameters(url))
         topology.declare(self._upstream)
         self._channel = self._upstream.channel()
         self._channel.confirm_delivery()
         self.consumer = BatchConsumer(
-            [pika.URLParameters(url)],
+            [pika.URLParameters(through or url)],
             topology.INVENTORY,
             "stage_inventory",
-            size=SIZE,
+            size=size,
             linger_seconds=0.01,
             idle_seconds=0.05,
             clock=Clock(),
@@ -104,3 +110,52 @@ def test_what_was_committed_last_is_acknowledged_before_the_connection_closes(qu
 
     with BlockingConnection(pika.URLParameters(vhost)) as other:
         assert other.channel().basic_get(topology.INVENTORY)[0] is None
+
+
+def test_a_consumer_that_holds_too_much_leaves_nearly_all_to_rabbitmq_until_it_is_rid_of_it(
+    vhost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "MOST_HELD_BYTES", 1_000_000)
+    monkeypatch.setattr(consumer, "CRAMMED_SECONDS", 0.01)
+    monkeypatch.setattr(consumer, "MOST_BATCH_BYTES", 500_000)
+    with contextlib.closing(Queue(vhost, size=100)) as queue:
+        queue.publish(*[b"x" * 100_000] * 100)
+        taken = [queue.take()]
+
+        for _ in range(20):  # pika reads up to 100 kB in each
+            taken += [more for more in [next(queue.consumer)] if more is not None]
+        held_at_most = sum(len(bodies(each)) for each in taken)
+        while sum(len(bodies(each)) for each in taken) < 100:
+            for each in taken:
+                if not each.batch.over:
+                    each.batch.committed = True
+                    queue.consumer.ack(each)
+            taken.append(queue.take())
+
+        assert held_at_most <= (1_000_000 + 500_000 + 20 * 100_000) // 100_000
+        assert {body for each in taken for body in bodies(each)} == {b"x" * 100_000}
+
+
+@pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="open sockets are counted in Linux's /proc")
+def test_a_connection_whose_goodbye_nobody_answers_is_let_go(
+    vhost: str, tcp_proxy: Callable[[str], TcpProxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "CLOSE_SECONDS", 0.2)
+    line = tcp_proxy(vhost)
+    queue = Queue(vhost, through=line.url(vhost))
+    line.hold()
+    before = _established(line.port)
+
+    queue.close()
+
+    assert before == 1
+    assert eventually(lambda: _established(line.port) == 0)
+
+
+def _established(port: int) -> int:
+    """Return how many connections of this process to *port* of the loopback are open."""
+    found = 0
+    for descriptor in OPEN_FILES.iterdir():
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(descriptor.name))) as copy:
+            found += copy.getpeername()[:2] == ("127.0.0.1", port)
+    return found

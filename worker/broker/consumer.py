@@ -35,8 +35,11 @@ tolerant_headers.install()
 PREFETCHED_BATCHES: Final = 3
 """Batches that a queue's consumer may hold: one in Postgres, one in Python, one arriving."""
 
-MOST_OPEN_BYTES: Final = 64 * 1024 * 1024
+MOST_HELD_BYTES: Final = 64 * 1024 * 1024
 """Bytes of bodies that a consumer holds before it stops taking more: a flood of huge messages must not fill the memory."""
+
+CRAMMED_SECONDS: Final = 1.0
+"""Between two turns of a consumer that holds so much. In each pika reads up to 100 kB, heartbeats among it; most stay with RabbitMQ."""
 
 MOST_BATCH_BYTES: Final = 8 * 1024 * 1024
 
@@ -108,7 +111,7 @@ class BatchConsumer(Consumer):
         self._line = Line(nodes, self._opened, self._lost)
         self._line.loop.start()
         if self._is_over:
-            self._line.loop.close()
+            self._hang_up()
             raise self._closed()
         self._heartbeat = Heartbeat(f"consumer {queue_name}", clock=clock)
 
@@ -138,12 +141,12 @@ class BatchConsumer(Consumer):
 
     def __next__(self) -> BatchMessage | None:
         self._heartbeat.beat()
-        if self._open_bytes > MOST_OPEN_BYTES:
-            # Acknowledgements go out, and next to nothing is read: what is not read stays with RabbitMQ.
-            self._clock.wait(self._released, self._linger_seconds)
-            self._released.clear()
-            self._turn(0)
-            return None
+        if self._open_bytes + self._arrived_bytes > MOST_HELD_BYTES:
+            if not self._may_go():
+                self._clock.wait(self._released, CRAMMED_SECONDS)
+                self._released.clear()
+                self._turn(0)  # acknowledgements go out
+            return self._batch() if self._may_go() else None
         self._turn(0 if self._may_go() else self._idle_seconds, self._may_go)
         if self._may_go() and not self._is_full():
             self._turn(self._linger_seconds, self._is_full)
@@ -234,12 +237,18 @@ class BatchConsumer(Consumer):
             return
         self._is_closed = True
         self._heartbeat.end()
-        loop = self._line.loop
         try:
             with suppress(ConnectionClosed):
                 self._turn(0)  # what waits to be acknowledged
+        finally:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        loop = self._line.loop
+        try:
             self._line.close()
-            loop.call_later(CLOSE_SECONDS, loop.stop)
+            loop.call_later(CLOSE_SECONDS, self._line.abort)
+            loop.call_later(2 * CLOSE_SECONDS, loop.stop)
             loop.start()
         except AMQPError as error:
             raise ConnectionClosed(error) from None

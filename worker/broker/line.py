@@ -32,6 +32,13 @@ class Line:
         elif self._connection is None or self._connection.is_closed:
             self._stop_soon()
 
+    def abort(self) -> None:
+        """Let go of a connection that nobody closes with us."""
+        if self._connection is not None and not self._connection.is_closed:
+            self._connection._adapter_disconnect_stream()  # noqa: SLF001  # as pika's heartbeat check does: there is no public way
+        else:
+            self.loop.stop()
+
     def _connected(self, result: object) -> None:
         self._connecting = None
         if not isinstance(result, SelectConnection):
