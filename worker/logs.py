@@ -45,6 +45,7 @@ def configure(log_format: str, level: str, *, stream: TextIO | None = None) -> N
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_SHARED, processors=_rendering(log_format)))
     handler.addFilter(_without_arguments)
+    handler.addFilter(_is_told_by_nobody_else)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -172,6 +173,14 @@ def _without_arguments(record: logging.LogRecord) -> bool:
     if isinstance(record.args, tuple):
         record.args = tuple(_shortened(word) for word in record.args)
     return True
+
+
+_OF_A_CONSUMER: Final = ("Consumer encountered a connection error", "Restarting consumer in")
+
+
+def _is_told_by_nobody_else(record: logging.LogRecord) -> bool:
+    """Whether our broker does not tell the same: Dramatiq's consumers say it twice a second while RabbitMQ is away, as critical."""
+    return not (record.name.startswith("dramatiq.worker.ConsumerThread") and str(record.msg).startswith(_OF_A_CONSUMER))
 
 
 def _shortened(word: object) -> object:

@@ -44,6 +44,8 @@ def test_a_worker_outlives_rabbitmq_and_takes_up_its_queues_again(
     upstream.publish({"sku": "MUG-1", "quantity": 777}, id_="last")
     assert eventually(lambda: upstream.told("last"), 30)["data"]["outcome"] == "accepted"
     assert running.exit_code is None, "it is the same process"
+    assert [line for line in running.logs() if line.get("level") in {"error", "critical"}] == []
+    assert [line["queue"] for line in running.logged("consumer_waits_for_rabbitmq")].count("feedline.inventory") == 2, "once an outage"
     told = upstream.all_told()
     assert len(told) == 101
     assert {len({each["id"] for each in told[f"m{number}"]}) for number in range(1, 101)} == {2}, "one event a message, of two sources"

@@ -13,6 +13,7 @@ from worker.broker import topology
 from worker.broker.consumer import BatchConsumer, WorkConsumer, connect
 from worker.clock import Clock
 from worker.settings import Settings
+from worker.unreachable import why_rabbitmq
 
 log = structlog.get_logger()
 
@@ -36,6 +37,7 @@ class FeedlineBroker(RabbitmqBroker):
         self._settings = settings
         self._clock = clock
         self._noticed: set[str] = set()
+        self._waiting: set[str] = set()
 
     def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:  # noqa: ARG002  # Dramatiq's signature
         """Make the queue known to Dramatiq. RabbitMQ learns of it when it is consumed."""
@@ -45,8 +47,23 @@ class FeedlineBroker(RabbitmqBroker):
             self.emit_after("declare_queue", queue_name)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
-        """Declare the topology on a connection of its own, and return the queue's consumer."""
-        self._declare_topology()
+        """Declare the topology on a connection of its own, and return the queue's consumer.
+
+        Raises: ConnectionClosed, which Dramatiq meets by trying again; told once an outage, in place of Dramatiq's own lines.
+        """
+        try:
+            self._declare_topology()
+            consumer = self._consumer(queue_name, prefetch, timeout)
+        except ConnectionClosed as error:
+            if queue_name not in self._waiting:
+                self._waiting.add(queue_name)
+                log.warning("consumer_waits_for_rabbitmq", queue=queue_name, reason=why_rabbitmq(error))
+            raise
+        self._waiting.discard(queue_name)
+        log.info("consumer_connected", queue=queue_name)
+        return consumer
+
+    def _consumer(self, queue_name: str, prefetch: int, timeout: int) -> Consumer:
         if queue_name not in STAGING_ACTORS:
             return WorkConsumer(self, queue_name, prefetch, timeout)
         return BatchConsumer(
