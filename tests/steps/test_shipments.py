@@ -12,7 +12,7 @@ from tests.steps.parcels import ORDER, OTHER_ORDER, amazon_has, component, impor
 from tests.steps.shop import MARKETPLACE, SELLER, Shop
 from worker import metrics
 from worker.core.trace import as_json
-from worker.store import product_types, shipments, status, traces
+from worker.store import flights, product_types, shipments, status, traces
 
 BUNDLE = "30000000000003"
 
@@ -464,6 +464,26 @@ def test_of_several_parts_of_one_order_only_the_culprit_is_rejected(trading: Sho
     (culprit,) = [id_ for id_ in sent if trading.outcome(id_) == "rejected"]
     assert trading.outcomes()[culprit]["reason"] == "UNDECIDED_ALONE"
     assert [feed["messages"] for feed in trading.feeds()] == [3, 1, 1, 1]
+
+
+@pytest.mark.parametrize("orders", [4, 5, 6])
+def test_orders_that_are_held_for_failing_feeds_go_whole_when_they_are_let_go(trading: Shop, orders: int) -> None:
+    sent = []
+    for number in range(orders):
+        order = f"902-0000000-000000{number}"
+        amazon_has(trading, order, A=1, B=1)
+        sent += ship(trading, parcel("T1", line(), order=order), parcel("T2", line("20000000000002"), order=order))
+    trading.simulator.fault("feed_fatal", count="always")
+    trading.run_until(lambda: held(trading), meanwhile=trading.hurry)
+    groups = trading.query("SELECT DISTINCT split_id FROM key_state")
+
+    trading.simulator.clear_faults()
+    with trading.ctx.database.begin() as tx:
+        flights.release_failing(tx, tx.exec_driver_sql("SELECT id FROM connection").scalar_one())
+    trading.run()
+
+    assert groups == [{"split_id": None}]
+    assert "None" not in trading.words(*sent)
 
 
 def test_a_message_with_several_parts_ends_with_the_worst_of_them(trading: Shop) -> None:

@@ -43,7 +43,7 @@ def test_a_large_feed_reads_the_keys_that_it_carries_and_not_all_that_wait(store
         landings = flights.landing(tx, connection_id, Kind.LISTINGS, FEED)
         for landed in landings[: CARRIED // 2]:
             landed.key.pending = Change({}, {})
-        flights.land(tx, connection_id, Kind.LISTINGS, landings, tx.exec_driver_sql("SELECT now()").scalar_one())
+        flights.land(tx, Kind.LISTINGS, landings, tx.exec_driver_sql("SELECT now()").scalar_one())
         by_the_settling = read_whole(tx)
 
     assert [len(page) for page in pages] == [2000, 4000, 8000, 6000]

@@ -375,6 +375,8 @@ def confirm(key: Key, sent: Mapping[str, Value]) -> list[Settled]:
 
 def take_off(key: Key, facets: Iterable[str]) -> dict[str, Value]:
     """Forget what Amazon is known to have of the *facets* that a feed message is about to change, and return it."""
+    if not key.confirmed:
+        return {}
     return {facet: key.confirmed.pop(facet) for facet in sorted(key.confirmed.keys() & facets)}
 
 

@@ -80,7 +80,8 @@ def _listings(connection: Connection, _now: datetime) -> Render:
     def render(key: Key, listing: Listing) -> Rendered:
         if key.pending is None:
             return Rendered()
-        listing = listing._replace(sku=to_amazon(listing.sku, prefix))
+        if prefix:
+            listing = listing._replace(sku=to_amazon(listing.sku, prefix))
         patch = listing_messages.render(key.pending, key.confirmed, key.lead_time_said, listing, offer)
         if not isinstance(patch, Patch):
             return Rendered(held=patch)

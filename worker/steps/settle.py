@@ -138,10 +138,17 @@ def write(ctx: Context, feed: Feed, connection: Connection, document: tuple[byte
             flights.read_versions(tx, feed.connection_id, feed.kind, _undecided(landings, undecided))
         ended = [settled for landed in landings for settled in _landed(landed, verdicts, undecided, feed, has_moved=has_moved)]
         accepted = len(sent) - len(undecided) - sum(verdict is Verdict.REJECTED for verdict, _ in verdicts.values())
-        _send_again(tx, feed, _undecided(landings, undecided), decision.why or "", accepted=accepted, whole=goes_back_whole)
+        waiting = _undecided(landings, undecided)
+        gives_up = _fails_again(tx, feed, accepted=accepted, undecided=bool(waiting), why=decision.why or "")
+        if gives_up:
+            _hold(landings, waiting)
+        elif not goes_back_whole:
+            _send_again(tx, feed, waiting, decision.why or "")
         for landed in landings:
             landed.linked = taken[landed.name] is not None if landed.name in taken else landed.linked
-        flights.land(tx, feed.connection_id, feed.kind, landings, now)
+        flights.land(tx, feed.kind, landings, now)
+        if gives_up:
+            flights.hold_groups(tx, feed.connection_id, feed.kind, Reason.FEEDS_FAILING)
         if taken:
             listings.note(tx, feed.connection_id, taken, FALLBACK_PRODUCT_TYPE)
             shipments.reconsider(tx, feed.connection_id, skus=[sku for sku, taken_as in taken.items() if taken_as is not None])
@@ -208,6 +215,13 @@ def _landed(
 
     *has_moved*: the connection has another fulfillment channel by now, of which what the feed says of the stock is not known.
     """
+    if (
+        len(landed.flights) == 1
+        and not has_moved
+        and landed.flights.keys().isdisjoint(verdicts)
+        and landed.flights.keys().isdisjoint(undecided)
+    ):
+        return _taken_as_it_was(landed, feed)
     fates = {number: None if number in undecided else _fate(verdicts.get(number, _PLAINLY_ACCEPTED)) for number in landed.flights}
     known = [_known(flight, fates[number]) for number, flight in landed.flights.items()]
     carriers = {number: frozenset(flight.change.messages) for number, flight in landed.flights.items()}
@@ -217,6 +231,16 @@ def _landed(
         stands = {facet: value for facet, value in values.items() if facet not in _AVAILABILITY} if has_moved else values
         ended += coalescing.confirm(landed.key, stands)
     return ended
+
+
+def _taken_as_it_was(landed: Landing, feed: Feed) -> list[Settled]:
+    """As `_landed`, of a key whose one feed message Amazon has taken without a word, which nearly every one is."""
+    ((number, flight),) = landed.flights.items()
+    ended = [
+        msgspec.structs.replace(settled, feed_id=feed.id, feed_message_id=number) if settled.message in flight.change.messages else settled
+        for settled in coalescing.land(landed.key, [(flight.change, _ACCEPTED)])
+    ]
+    return ended + coalescing.confirm(landed.key, flight.sent)
 
 
 def _known(flight: Flight, fate: Fate | None) -> Mapping[str, Value]:
@@ -251,23 +275,30 @@ def _with_number(settled: Settled, carriers: Mapping[int, frozenset[int]], fates
     return settled if decided is None else msgspec.structs.replace(settled, feed_id=feed.id, feed_message_id=decided)
 
 
-def _send_again(tx: Transaction, feed: Feed, undecided: Sequence[Landing], why: str, *, accepted: int, whole: bool) -> None:
-    """Let undecided changes go again: *whole*, with the rest of the lane, or in two feeds of their own."""
+def _fails_again(tx: Transaction, feed: Feed, *, accepted: int, undecided: bool, why: str) -> bool:
+    """Count a feed that ended without one accepted message; return whether they are enough in a row to hold the rest."""
     if accepted:
         lanes.recovered(tx, feed.connection_id, feed.kind)
     elif undecided or feed.split_id is not None:
         # A culprit that stood alone is decided, but its feed counts: else a few messages would all be found guilty, one by one.
         in_a_row, first_size = lanes.failing(tx, feed.connection_id, feed.kind, messages=feed.messages)
         if in_a_row >= most_failing_feeds(first_size):
-            for landed in undecided:
-                landed.hold_reason = Reason.FEEDS_FAILING
-            flights.hold_groups(tx, feed.connection_id, feed.kind, Reason.FEEDS_FAILING)
             log.error("feeds_failing", connection_id=feed.connection_id, kind=feed.kind, feeds=in_a_row, why=why)
-            return
+            return True
+    return False
+
+
+def _hold(landings: Sequence[Landing], undecided: Sequence[Landing]) -> None:
+    """Hold what is undecided, and what waits in a group, of which there will be none any more."""
+    for landed in (*undecided, *(landed for landed in landings if landed.split_id is not None)):
+        landed.hold_reason = Reason.FEEDS_FAILING
+        landed.split_id = None
+
+
+def _send_again(tx: Transaction, feed: Feed, undecided: Sequence[Landing], why: str) -> None:
+    """Let undecided changes go again in two feeds of their own, unless nothing of them waits any more."""
     waiting = [landed for landed in undecided if landed.key.pending is not None]
-    if whole or not waiting:
-        return
-    for half in halves(waiting) if len(waiting) > 1 else [waiting]:
+    for half in halves(waiting) if len(waiting) > 1 else [waiting] if waiting else []:
         group = lanes.add_group(tx, feed.connection_id, feed.kind, feed.id, [landed.name for landed in half], why)
         for landed in half:
             landed.split_id = group

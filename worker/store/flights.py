@@ -156,13 +156,14 @@ def stay(tx: Transaction, rows: Sequence[Stay]) -> None:
 def _written(tx: Transaction, statement: str, given: tuple[object, ...], rows: int) -> None:
     written = tx.exec_driver_sql(statement, given).rowcount
     if written < rows:
-        raise RuntimeError(f"{rows - written} of {rows} keys are no longer where they were claimed")
+        raise RuntimeError(f"{rows - written} of {rows} keys are no longer where they were locked")
 
 
 class Landing(msgspec.Struct, gc=False):
-    """A locked key of a feed, as the report finds it, with its feed messages by their number."""
+    """A locked key of a feed, as the report finds it, with its feed messages by their number. `ctid`: where it stands."""
 
     name: str
+    ctid: str
     key: Key
     linked: bool
     pending_since: datetime | None
@@ -174,9 +175,9 @@ class Landing(msgspec.Struct, gc=False):
 # The keys as an array, for Postgres would join 25,000 of them to all keys that there are: see `copying.LINES`.
 _LANDING: Final = """
     WITH landed AS MATERIALIZED (
-        SELECT * FROM key_state WHERE connection_id = %(connection)s AND kind = %(kind)s AND feed_id = %(feed)s
+        SELECT *, ctid AS place FROM key_state WHERE connection_id = %(connection)s AND kind = %(kind)s AND feed_id = %(feed)s
            AND key = ANY(ARRAY(SELECT key FROM feed_message WHERE feed_id = %(feed)s)) ORDER BY key FOR UPDATE)
-    SELECT m.message_id, k.key, m.flight::text, k.pending::text, k.confirmed::text, k.linked, k.pending_since, k.split_id
+    SELECT m.message_id, k.key, k.place::text, m.flight::text, k.pending::text, k.confirmed::text, k.linked, k.pending_since, k.split_id
       FROM landed k JOIN feed_message m ON m.feed_id = %(feed)s AND m.key = k.key ORDER BY k.key, m.message_id"""
 
 
@@ -184,13 +185,13 @@ def landing(tx: Transaction, connection_id: int, kind: str, feed_id: FeedId) -> 
     """Lock the keys of a feed in the order of their names, and return them with their feed messages."""
     rows = tx.exec_driver_sql(_LANDING, {"feed": feed_id, "connection": connection_id, "kind": kind})
     landings: list[Landing] = []
-    for message_id, name, flight, pending, confirmed, linked, pending_since, split_id in rows:
+    for message_id, name, place, flight, pending, confirmed, linked, pending_since, split_id in rows:
         if landings and landings[-1].name == name:
             landings[-1].flights[message_id] = codec.flight(flight)
             continue
         change = None if pending is None else codec.change(pending)
         key = Key(change, {}, {} if confirmed == "{}" else codec.confirmed(confirmed))
-        landings.append(Landing(name, key, linked, pending_since, split_id, {message_id: codec.flight(flight)}))
+        landings.append(Landing(name, place, key, linked, pending_since, split_id, {message_id: codec.flight(flight)}))
     return landings
 
 
@@ -210,17 +211,18 @@ _LAND: Final = f"""
        SET state = new.state, hold_reason = new.hold_reason, linked = new.linked::boolean, priority = new.priority,
            pending = new.pending::json, pending_since = new.pending_since::timestamptz, confirmed = new.confirmed::json,
            split_id = new.split_id::bigint, feed_id = NULL, feed_message_id = NULL, feed_messages = NULL
-      FROM unnest({LINES}, {LINES}, {LINES}, {LINES}, {NUMBERS}, {JSON_LINES}, {LINES}, {JSON_LINES}, {LINES})
-           AS new (key, state, hold_reason, linked, priority, pending, pending_since, confirmed, split_id)
-     WHERE k.connection_id = %s AND k.kind = %s AND k.key = new.key"""
+      FROM (SELECT *, place::tid AS ctid
+              FROM unnest({LINES}, {LINES}, {LINES}, {LINES}, {NUMBERS}, {JSON_LINES}, {LINES}, {JSON_LINES}, {LINES})
+                   AS landed (place, state, hold_reason, linked, priority, pending, pending_since, confirmed, split_id)) AS new
+     WHERE k.ctid = new.ctid"""
 
 
-def land(tx: Transaction, connection_id: int, kind: str, landings: Sequence[Landing], now: datetime) -> None:
+def land(tx: Transaction, kind: str, landings: Sequence[Landing], now: datetime) -> None:
     """Write back the keys of a feed that Amazon has ended: they are in no feed any more."""
     pending = [landed.key.pending for landed in landings]
     states, hold_reasons = zip(*(_state(landed, kind) for landed in landings), strict=True)
     columns = (
-        lines([landed.name for landed in landings]),
+        lines([landed.ctid for landed in landings]),
         lines(states),
         lines(hold_reasons),
         lines([landed.linked for landed in landings]),
@@ -230,7 +232,7 @@ def land(tx: Transaction, connection_id: int, kind: str, landings: Sequence[Land
         codec.lines([landed.key.confirmed for landed in landings]),
         lines([None if landed.key.pending is None else landed.split_id for landed in landings]),
     )
-    tx.exec_driver_sql(_LAND, (*columns, connection_id, kind))
+    _written(tx, _LAND, columns, len(landings))
 
 
 def _state(landed: Landing, kind: str) -> tuple[str, str | None]:
@@ -245,7 +247,10 @@ def _state(landed: Landing, kind: str) -> tuple[str, str | None]:
 
 
 def hold_groups(tx: Transaction, connection_id: int, kind: str, reason: str) -> None:
-    """Hold every change of the lane that waits in a group, and forget the groups, also where a part of a key is in a feed."""
+    """Hold every change of the lane that waits in a group, and forget the groups, also where a part of a key is in a feed.
+
+    Call it when what the feed at hand carried has landed: it moves rows.
+    """
     tx.exec_driver_sql(
         "UPDATE key_state SET state = CASE state WHEN 'ready' THEN 'held' ELSE state END, "
         "hold_reason = CASE state WHEN 'ready' THEN %s ELSE hold_reason END, split_id = NULL WHERE (connection_id, kind, key) IN ("
