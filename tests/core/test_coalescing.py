@@ -190,6 +190,9 @@ def test_a_confirmation_ends_the_pending_message_that_wants_just_that() -> None:
         ("quantity", Value(0), Value(1), False),
         ("color", Value("19.9"), Value("19.90"), False),
         ("color", Value(["red"]), Value(["red"]), True),
+        ("lines_per_page", Value([{"value": 3}]), Value([{"value": 3}]), True),
+        ("lines of FR-1 T1", Value({"lines": [1], "allotted": {"1": 1}}), Value({"lines": [1]}), True),
+        ("lines of FR-1 T1", Value({"lines": [1]}), Value({"lines": [2]}), False),
     ],
 )
 def test_values_are_the_same_by_amount_for_prices_and_exactly_for_the_rest(facet: str, one: Value, other: Value, *, is_same: bool) -> None:

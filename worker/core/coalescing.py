@@ -102,7 +102,7 @@ def same(facet: str, one: Value, other: Value) -> bool:
         return one.value.get("digest") is not None and one.value.get("digest") == other.value.get("digest")
     if facet == PRICE:
         return one.value == other.value or Decimal(one.value) == Decimal(other.value)
-    if facet.startswith(LINES):
+    if facet.startswith(LINES) and topic_of(facet):
         return {**one.value, ALLOTTED: None} == {**other.value, ALLOTTED: None}
     return bool(one.value == other.value)
 

@@ -100,7 +100,10 @@ def _is_overtaken(key: Key, again: Arrival, facet: str) -> bool:
         last = history.facets.get(told)
         if last is None:
             continue
-        if (again.version, again.message) < (last.version, last.message) if source == again.source else again.message < last.message:
+        own = source == again.source
+        if own and (again.version, again.message) < (last.version, last.message):
+            return True
+        if not own and again.message < last.message:
             return True
     return False
 
