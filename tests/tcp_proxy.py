@@ -44,6 +44,11 @@ class TcpProxy:
         who = parts.netloc.rpartition("@")[0]
         return urlunsplit(parts._replace(netloc=f"{who}@127.0.0.1:{self.port}" if who else f"127.0.0.1:{self.port}"))
 
+    @property
+    def open_sides(self) -> int:
+        """How many connections are open, those to the other port counted, too."""
+        return sum(not writer.is_closing() for writer in list(self._connections))
+
     def cut(self) -> None:
         """Break every open connection, as a dying switch does. New ones are served."""
         self._run(self._abort_all())
