@@ -14,7 +14,7 @@ from worker.core.ids import FeedId
 from worker.core.kinds import Kind
 from worker.core.outcomes import Reason
 from worker.database import Transaction
-from worker.store import codec, shipments
+from worker.store import codec, keys, shipments
 from worker.store.copying import JSON_LINES, LINES, NUMBERS, array_of_numbers, lines
 
 FALLBACK_PRODUCT_TYPE: Final = "PRODUCT"
@@ -123,7 +123,7 @@ def take_off(tx: Transaction, feed_id: FeedId, rows: Sequence[TakeOff]) -> None:
         codec.lines([row.confirmed for row in rows]),
         codec.lines([row.pending for row in rows]),
     )
-    _written(tx, _TAKE_OFF, (feed_id, *columns), len(rows))
+    keys.write_locked(tx, _TAKE_OFF, (feed_id, *columns), len(rows))
 
 
 class Stay(NamedTuple):
@@ -150,13 +150,7 @@ def stay(tx: Transaction, rows: Sequence[Stay]) -> None:
     """Write back claimed keys that do not go."""
     if rows:
         places, confirmed, pending, reasons = zip(*rows, strict=True)
-        _written(tx, _STAY, (lines(places), codec.lines(confirmed), codec.lines(pending), lines(reasons)), len(rows))
-
-
-def _written(tx: Transaction, statement: str, given: tuple[object, ...], rows: int) -> None:
-    written = tx.exec_driver_sql(statement, given).rowcount
-    if written < rows:
-        raise RuntimeError(f"{rows - written} of {rows} keys are no longer where they were locked")
+        keys.write_locked(tx, _STAY, (lines(places), codec.lines(confirmed), codec.lines(pending), lines(reasons)), len(rows))
 
 
 class Landing(msgspec.Struct, gc=False):
@@ -232,7 +226,7 @@ def land(tx: Transaction, kind: str, landings: Sequence[Landing], now: datetime)
         codec.lines([landed.key.confirmed for landed in landings]),
         lines([None if landed.key.pending is None else landed.split_id for landed in landings]),
     )
-    _written(tx, _LAND, columns, len(landings))
+    keys.write_locked(tx, _LAND, columns, len(landings))
 
 
 def _state(landed: Landing, kind: str) -> tuple[str, str | None]:

@@ -177,9 +177,17 @@ def save(tx: Transaction, rows: Iterable[KeyRow]) -> None:
             raise Taken
     if kept:
         places, values = zip(*kept, strict=True)
-        written = tx.exec_driver_sql(_UPDATE, (lines(places), *_as_columns(values))).rowcount
-        if written < len(kept):
-            raise RuntimeError(f"{len(kept) - written} of {len(kept)} keys are no longer where they were locked")
+        write_locked(tx, _UPDATE, (lines(places), *_as_columns(values)), len(kept))
+
+
+def write_locked(tx: Transaction, statement: str, given: tuple[object, ...], rows: int) -> None:
+    """Update so many *rows* of key_state by the ctid under which this transaction has locked them.
+
+    Raises: RuntimeError when one is not there any more.
+    """
+    written = tx.exec_driver_sql(statement, given).rowcount
+    if written < rows:
+        raise RuntimeError(f"{rows - written} of {rows} keys are no longer where they were locked")
 
 
 _Values: TypeAlias = tuple[str, str | None, int, str, str, int | None]
