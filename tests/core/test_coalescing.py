@@ -191,7 +191,7 @@ def test_a_confirmation_ends_the_pending_message_that_wants_just_that() -> None:
         ("color", Value("19.9"), Value("19.90"), False),
         ("color", Value(["red"]), Value(["red"]), True),
         ("lines_per_page", Value([{"value": 3}]), Value([{"value": 3}]), True),
-        ("lines of FR-1 T1", Value({"lines": [1], "allotted": {"1": 1}}), Value({"lines": [1]}), True),
+        ("lines of FR-1 T1", Value({"lines": [1]}, allotted={"1": 1}), Value({"lines": [1]}), True),
         ("lines of FR-1 T1", Value({"lines": [1]}), Value({"lines": [2]}), False),
     ],
 )

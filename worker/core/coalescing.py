@@ -10,11 +10,10 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from worker.core.facets import HANDLING_TIME, LINES, LISTING, PRICE, QUANTITY, UPDATE, Value, topic_of
+from worker.core.facets import HANDLING_TIME, LISTING, PRICE, QUANTITY, UPDATE, Value, topic_of
 from worker.core.issues import Issue, issue
 from worker.core.ordering import History, Last, Version
 from worker.core.outcomes import Fate, Outcome, Reason, Settled, settle
-from worker.core.parcels import ALLOTTED
 
 _NEVER: Final = Last(Version(sequenced=False, number=0), 0)
 
@@ -92,18 +91,13 @@ class Key(msgspec.Struct, gc=False):
 
 
 def same(facet: str, one: Value, other: Value) -> bool:
-    """Whether two values are one to Amazon: prices by amount (19.9 is 19.90), listings by digest, everything else exactly.
-
-    A parcel's lines are what was said of them, whatever order items they were taken for.
-    """
+    """Whether two values are one to Amazon: prices by amount (19.9 is 19.90), listings by digest, everything else exactly."""
     if one.cleared or other.cleared:
         return one.cleared == other.cleared
     if facet == LISTING:
         return one.value.get("digest") is not None and one.value.get("digest") == other.value.get("digest")
     if facet == PRICE:
         return one.value == other.value or Decimal(one.value) == Decimal(other.value)
-    if facet.startswith(LINES) and topic_of(facet):
-        return {**one.value, ALLOTTED: None} == {**other.value, ALLOTTED: None}
     return bool(one.value == other.value)
 
 

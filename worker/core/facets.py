@@ -36,11 +36,13 @@ class Value(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     `value`: a price is decimal text with the message's own digits ("19.90"), a quantity or handling time an int,
     a further attribute any JSON, a listing what `worker.core.publishing` says. `cleared` says that the template sets the facet
-    to empty, or that the listing is deleted; `value` is then None.
+    to empty, or that the listing is deleted; `value` is then None. `allotted`: of a parcel that went to Amazon, which order items its
+    lines by SKU were taken for, pieces by Amazon's id; what was said is the same whatever they are.
     """
 
     value: JsonValue = None
     cleared: bool = False
+    allotted: dict[str, int] | None = None
 
 
 class Facets(msgspec.Struct, frozen=True, gc=False):

@@ -10,8 +10,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-import msgspec
-
 from worker.core import bundles, coalescing, fulfillment_document
 from worker.core.bundles import Progress
 from worker.core.coalescing import Change
@@ -19,7 +17,7 @@ from worker.core.facets import BUNDLE, Value
 from worker.core.fulfillment_document import Item
 from worker.core.issues import Issue, issue
 from worker.core.outcomes import Fate, Outcome, Reason
-from worker.core.parcels import Contribution, Lines, contributions, lines_of, value_of
+from worker.core.parcels import Contribution, Lines, contributions, lines_of
 from worker.core.rendered import Part, Rendered
 from worker.core.texts import folded
 
@@ -76,8 +74,7 @@ def render(change: Change, confirmed: Mapping[str, Value], order: Order, terms: 
         else:
             shipped.update(item.order_item_id for item in share.items)
             body = fulfillment_document.body(order.id, parcel, share.items, now)
-            sent = value_of(msgspec.structs.replace(parcel, allotted=share.by_sku)) if share.by_sku else values[facet]
-            parts.append(Part(body, {facet: sent}, frozenset({facet})))
+            parts.append(Part(body, {facet: Value(values[facet].value, allotted=share.by_sku or None)}, frozenset({facet})))
     for item_id, found in _bundles(values, confirmed).items():
         if not bundles.progress(found.all.values()).is_complete:
             held = held or Reason.BUNDLE_PARTIAL
@@ -174,16 +171,14 @@ def _allotted(pending: Mapping[str, Value], confirmed: Mapping[str, Value], orde
     the first one moved. So what parcels say by item id is counted first, and what Amazon was told of others; a parcel that is
     corrected keeps the items that it has there, and what is new comes last.
     """
-    before = dict(_by_time(confirmed))
     filled: Counter[str] = Counter()
-    for facet, parcel in before.items():
-        if facet not in pending:
-            filled.update(_by_id(parcel) + Counter(parcel.allotted))
-    waiting = _by_time(pending)
-    for _, parcel in waiting:
+    for facet, parcel in _by_time({**confirmed, **pending}):
         filled.update(_by_id(parcel))
-    corrected_first = sorted(waiting, key=lambda each: each[0] not in before)
-    return {facet: _share(parcel, order, filled, before[facet].allotted if facet in before else {}) for facet, parcel in corrected_first}
+        if facet not in pending:
+            filled.update(confirmed[facet].allotted or {})
+    before = {facet: value.allotted or {} for facet, value in confirmed.items()}
+    corrected_first = sorted(_by_time(pending), key=lambda each: each[0] not in before)
+    return {facet: _share(parcel, order, filled, before.get(facet, {})) for facet, parcel in corrected_first}
 
 
 def _by_id(parcel: Lines) -> Counter[str]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
 
 import msgspec
 
@@ -27,17 +26,10 @@ class Line(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     sku: str | None = None
 
 
-class Lines(Parcel, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """The order items that are in the parcel.
-
-    `allotted`: in a value that went to Amazon, which order items its lines by SKU were taken for: pieces by Amazon's id.
-    """
+class Lines(Parcel, frozen=True, gc=False, kw_only=True):
+    """The order items that are in the parcel."""
 
     lines: list[Line]
-    allotted: dict[str, int] = {}
-
-
-ALLOTTED: Final = "allotted"
 
 
 class Contribution(Parcel, frozen=True, gc=False, kw_only=True):
