@@ -7,6 +7,8 @@ def why_postgres(error: BaseException) -> str:
     sqlstate = getattr(original, "sqlstate", None)
     if sqlstate:
         return f"{type(original).__name__}, SQLSTATE {sqlstate}"
+    if type(original).__name__ == "ProgrammingError":
+        return "it is no URL of a database"  # libpq repeats what it cannot read, a password included
     lines = str(original).strip().splitlines()
     return lines[0].strip() if lines else type(original).__name__
 

@@ -156,13 +156,9 @@ def _room_of_our_own(running: Services, ending: ExitStack) -> tuple[str, str]:
         try:
             database_url = given.create_database(name)
         except psycopg.Error as error:
-            # A text that is no URL at all comes back in libpq's words, its password included.
-            why = (
-                "it is no URL of a database" if isinstance(error, psycopg.ProgrammingError) and not error.sqlstate else why_postgres(error)
-            )
             raise ServiceUnavailable(
-                f"The server of FEEDLINE_DATABASE_URL gives the demo no database of its own ({why}): its role needs CREATEDB. "
-                "Without that variable the demo starts a server."
+                f"The server of FEEDLINE_DATABASE_URL gives the demo no database of its own ({why_postgres(error)}): its role needs "
+                "CREATEDB. Without that variable the demo starts a server."
             ) from None
         ending.callback(given.drop_database, name)
     if running.rabbitmq is None:
