@@ -46,8 +46,6 @@ def _instant(value: object) -> datetime:
 
 
 def _clean(text: str) -> str:
-    if text.isprintable():  # nearly all of them
-        return text
     character = unwanted_character(text)
     if character:
         raise PydanticCustomError("unwanted_character", "it holds the control character {character}.", {"character": character})

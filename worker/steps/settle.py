@@ -298,7 +298,9 @@ def _hold(landings: Sequence[Landing], undecided: Sequence[Landing]) -> None:
 def _send_again(tx: Transaction, feed: Feed, undecided: Sequence[Landing], why: str) -> None:
     """Let undecided changes go again in two feeds of their own, unless nothing of them waits any more."""
     waiting = [landed for landed in undecided if landed.key.pending is not None]
-    for half in halves(waiting) if len(waiting) > 1 else [waiting] if waiting else []:
+    if not waiting:
+        return
+    for half in halves(waiting) if len(waiting) > 1 else [waiting]:
         group = lanes.add_group(tx, feed.connection_id, feed.kind, feed.id, [landed.name for landed in half], why)
         for landed in half:
             landed.split_id = group
