@@ -55,6 +55,18 @@ def a_feed(key: Key, ledger: Ledger, outcome: Outcome = Outcome.ACCEPTED, order:
     return list(rendered.parts)
 
 
+def a_bundle_at_amazon() -> tuple[Key, Ledger]:
+    """Return an order whose bundle left in two parcels: T1 with A, then T2 with B, which Amazon has of it."""
+    key = new_order()
+    ledger = told(
+        key,
+        shipment(component("A"), tracking_number="T1", shipped_at="2026-08-05T10:00:00Z"),
+        shipment(component("B"), tracking_number="T2", shipped_at="2026-08-05T11:00:00Z"),
+    )
+    a_feed(key, ledger)
+    return key, ledger
+
+
 def texts(part: Part, name: str) -> list[str]:
     return [element.text or "" for element in etree.fromstring(part.body).iter(name)]
 
@@ -136,13 +148,7 @@ def test_a_correction_of_the_parcel_that_was_named_is_sent() -> None:
 
 
 def test_a_correction_of_a_parcel_that_was_not_named_changes_nothing_at_amazon() -> None:
-    key = new_order()
-    ledger = told(
-        key,
-        shipment(component("A"), tracking_number="T1", shipped_at="2026-08-05T10:00:00Z"),
-        shipment(component("B"), tracking_number="T2", shipped_at="2026-08-05T11:00:00Z"),
-    )
-    a_feed(key, ledger)
+    key, ledger = a_bundle_at_amazon()
 
     correction = shipment(component("A"), tracking_number="T1", shipped_at="2026-08-05T10:30:00Z")
     ledger.note(coalescing.coalesce(key, arrival(3, correction)))
@@ -152,13 +158,7 @@ def test_a_correction_of_a_parcel_that_was_not_named_changes_nothing_at_amazon()
 
 
 def test_what_a_correction_said_of_a_parcel_that_was_not_named_counts_once_that_parcel_is() -> None:
-    key = new_order()
-    ledger = told(
-        key,
-        shipment(component("A"), tracking_number="T1", shipped_at="2026-08-05T10:00:00Z"),
-        shipment(component("B"), tracking_number="T2", shipped_at="2026-08-05T11:00:00Z"),
-    )
-    a_feed(key, ledger)
+    key, ledger = a_bundle_at_amazon()
     ledger.note(
         coalescing.coalesce(
             key, arrival(3, shipment(component("A"), tracking_number="T1", shipped_at="2026-08-05T10:30:00Z", method="Air"))

@@ -1,7 +1,7 @@
 """Shipment messages for tests of the steps, and the orders that they are about."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -69,7 +69,11 @@ def amazon_has(shop: Shop, order: str = ORDER, *, imported: bool = False, **quan
     *imported*: Feedline knows it, too, and all its SKUs are listed.
     """
     ids = {"A": "10000000000001", "B": "20000000000002", "BUNDLE": "30000000000003"}
-    items = [(ids[sku], sku, quantity) for sku, quantity in (quantities or {"A": 1}).items()]
+    put_order(shop, order, [(ids[sku], sku, quantity) for sku, quantity in (quantities or {"A": 1}).items()], imported=imported)
+
+
+def put_order(shop: Shop, order: str, items: Sequence[tuple[str, str, int]], *, imported: bool) -> None:
+    """Put an order of *items* (id, SKU, quantity) into Amazon's book. *imported*: as for `amazon_has`."""
     shop.simulator.put_orders(
         SELLER,
         [

@@ -8,8 +8,20 @@ from typing import Any
 import pytest
 
 from tests.eventually import eventually
-from tests.steps.parcels import ORDER, OTHER_ORDER, amazon_has, component, import_order, line, minutes_ago, packages, parcel, ship
-from tests.steps.shop import MARKETPLACE, SELLER, Shop
+from tests.steps.parcels import (
+    ORDER,
+    OTHER_ORDER,
+    amazon_has,
+    component,
+    import_order,
+    line,
+    minutes_ago,
+    packages,
+    parcel,
+    put_order,
+    ship,
+)
+from tests.steps.shop import MARKETPLACE, Shop
 from worker import metrics
 from worker.core.trace import as_json
 from worker.store import flights, product_types, shipments, status, traces
@@ -72,18 +84,7 @@ def test_a_fulfilment_without_items_is_skipped(trading: Shop) -> None:
 
 
 def test_a_correction_moves_no_item_of_another_parcel_that_has_the_same_sku(trading: Shop) -> None:
-    items = [("10000000000001", "A", 1), ("20000000000002", "A", 1)]
-    trading.simulator.put_orders(
-        SELLER,
-        [
-            {
-                "order_id": ORDER,
-                "marketplace_id": MARKETPLACE,
-                "items": [{"order_item_id": item, "sku": sku, "quantity": quantity} for item, sku, quantity in items],
-            }
-        ],
-    )
-    import_order(trading, ORDER, items)
+    put_order(trading, ORDER, [("10000000000001", "A", 1), ("20000000000002", "A", 1)], imported=True)
     a_piece = {"sku": "A", "quantity": 1}
     # It left before the order was placed, so that Amazon refuses it; the second one gets the second item.
     refused, accepted = ship(trading, parcel("T1", a_piece, shipped_at="2026-01-01T10:00:00Z"), parcel("T2", a_piece))
